@@ -1,0 +1,37 @@
+# make demo   install what running needs, then drag points on the two embedded models (out/demo/index.html)
+# make test   install what developing needs as well, then ruff, pyright and pytest
+# A stamp in .venv says what is installed already, so a second run goes straight to its work.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+INPUTS := pyproject.toml setup.py constraints.txt
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)
+	$(BIN)/dragspace demo --out out/demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+$(INSTALLED): $(INPUTS) | $(BIN)/python
+	$(INSTALL) --editable .
+	touch $@
+
+# The larger set holds the smaller one: after it, `make demo` has nothing to install.
+$(INSTALLED_DEV): $(INPUTS) | $(BIN)/python
+	$(INSTALL) --editable '.[convert,dev]'
+	touch $(INSTALLED) $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""Drag editing of StyleGAN2 images, compiled."""
