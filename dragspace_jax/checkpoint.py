@@ -1,0 +1,182 @@
+"""Model folders: config.json and an Orbax checkpoint, opened without torch.
+
+The currency is a flat dict {published parameter name: array in our layout} (FORMATS §4); a folder is written beside
+its place and renamed into it, so a half-written one never looks whole.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import nnx
+
+from dragspace_jax.errors import DragspaceError
+from dragspace_jax.stylegan2.config import ConfigError, DiscriminatorConfig, GeneratorConfig
+from dragspace_jax.stylegan2.discriminator import Discriminator
+from dragspace_jax.stylegan2.generator import Generator
+
+FORMAT_VERSION = 1
+EMBEDDED_MODELS = ("critters-dog", "critters-cat")
+Parameters = Mapping[str, np.ndarray]
+Network = TypeVar("Network", Generator, Discriminator)
+
+
+class ModelError(DragspaceError):
+    """A model that is not there, not whole or not ours; the message says which and what to do."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What config.json says.
+
+    Attributes:
+      generator, discriminator: the architectures; the latter is None if the folder has no discriminator.
+      source: where the weights come from: {"format": …, "sha256": …, …}.
+    """
+
+    generator: GeneratorConfig
+    discriminator: DiscriminatorConfig | None
+    source: dict[str, Any]
+
+
+def parameters(module: nnx.Module) -> dict[str, jax.Array]:
+    """All parameters and buffers of a network by their dotted names."""
+    return {
+        ".".join(str(part) for part in path): variable[...] for path, variable in nnx.to_flat_state(nnx.state(module))
+    }
+
+
+def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Generator:
+    """A generator with these parameters (float32). Raises ModelError if a name is missing, left over or misshapen."""
+    return _build(nnx.eval_shape(lambda: Generator(config, rngs=nnx.Rngs(0))), values)
+
+
+def build_discriminator(config: DiscriminatorConfig, values: Mapping[str, Any]) -> Discriminator:
+    """A discriminator with these parameters (float32). Raises ModelError as `build_generator` does."""
+    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=nnx.Rngs(0))), values)
+
+
+def _build(abstract: Network, values: Mapping[str, Any]) -> Network:
+    graph, state = nnx.split(abstract)
+    flat = {".".join(str(part) for part in path): (path, variable) for path, variable in nnx.to_flat_state(state)}
+    missing, extra = sorted(flat.keys() - values.keys()), sorted(values.keys() - flat.keys())
+    if missing or extra:
+        raise ModelError(f"the parameters do not fit the architecture: missing {missing}, left over {extra}")
+    for name, (_, variable) in flat.items():
+        if tuple(values[name].shape) != tuple(variable.shape):
+            raise ModelError(f"parameter {name} has shape {values[name].shape}; the architecture has {variable.shape}")
+    filled = [
+        (path, variable.replace(jnp.asarray(values[name], jnp.float32))) for name, (path, variable) in flat.items()
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def save_parameters(
+    folder: str | Path,
+    config: GeneratorConfig,
+    values: Parameters,
+    *,
+    discriminator_config: DiscriminatorConfig | None = None,
+    discriminator_values: Parameters | None = None,
+    source: Mapping[str, Any],
+) -> None:
+    """Write a model folder; an existing one at `folder` is replaced once the new one is whole.
+
+    Args:
+      folder: the place.
+      config, values: the generator and its parameters by dotted name, stored in the type they have.
+      discriminator_config, discriminator_values: likewise, or None.
+      source: what to remember of the origin (`format`, `sha256`, …); anything JSON holds.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        card = {
+            "format_version": FORMAT_VERSION,
+            "source": dict(source),
+            "generator": config.to_json(),
+            "discriminator": None if discriminator_config is None else discriminator_config.to_json(),
+        }
+        (staging / "config.json").write_text(json.dumps(card, indent=2) + "\n")
+        networks = {"generator": values, "discriminator": discriminator_values}
+        for name, network in networks.items():
+            if network is not None:
+                with ocp.StandardCheckpointer() as checkpointer:
+                    checkpointer.save((staging / name).absolute(), dict(network))
+        staging.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        staging.rename(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def resolve(model: str | Path) -> Path:
+    """The folder of a model given by its path or by the name of an embedded one. Raises ModelError if there is none."""
+    if str(model) in EMBEDDED_MODELS:
+        folder = Path(str(importlib.resources.files("dragspace_jax"))) / "critters" / "weights" / str(model)
+    else:
+        folder = Path(model)
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"unknown model {str(model)!r}: neither a model folder (config.json is missing) nor one of "
+            f"{', '.join(EMBEDDED_MODELS)}; `dragspace convert` makes a model folder from a checkpoint"
+        )
+    return folder
+
+
+def read_card(model: str | Path) -> ModelCard:
+    """Read a model's config.json. Raises ModelError if it is not there or not ours."""
+    path = resolve(model) / "config.json"
+    try:
+        card = json.loads(path.read_text())
+        if card["format_version"] != FORMAT_VERSION:
+            raise ModelError(f"{path} has format version {card['format_version']}; this program reads {FORMAT_VERSION}")
+        discriminator = card["discriminator"]
+        return ModelCard(
+            generator=GeneratorConfig.from_json(card["generator"]),
+            discriminator=None if discriminator is None else DiscriminatorConfig.from_json(discriminator),
+            source=card["source"],
+        )
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise ModelError(f"{path} is not a model's config.json: {type(error).__name__}: {error}") from error
+
+
+def _restore(folder: Path, name: str) -> dict[str, jax.Array]:
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            stored = checkpointer.metadata((folder / name).absolute()).item_metadata.tree
+            device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+            target = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=device) for k, v in stored.items()}
+            return checkpointer.restore((folder / name).absolute(), target)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise ModelError(f"the weights in {folder / name} cannot be read ({error}); convert the model again") from error
+
+
+def load(model: str | Path) -> Generator:
+    """Open a generator by its folder's path or an embedded name (`critters-dog`, `critters-cat`), as float32.
+
+    Raises:
+      ModelError: unknown name, or a folder that is not whole.
+    """
+    return build_generator(read_card(model).generator, _restore(resolve(model), "generator"))
+
+
+def load_discriminator(model: str | Path) -> Discriminator:
+    """Open a model folder's discriminator, as float32. Raises ModelError if it has none."""
+    config = read_card(model).discriminator
+    if config is None:
+        raise ModelError(f"{model} has no discriminator; convert the checkpoint with --with-discriminator")
+    return build_discriminator(config, _restore(resolve(model), "discriminator"))

@@ -1,0 +1,131 @@
+"""Architectures as values: what a StyleGAN2 generator and discriminator are made of.
+
+Source: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (arXiv 1912.04958),
+and "Training GANs with Limited Data" (arXiv 2006.06676) for the settings' names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
+
+from dragspace_jax.errors import DragspaceError
+
+Architecture = Literal["skip", "resnet", "orig"]
+
+
+class ConfigError(DragspaceError):
+    """A setting that is unknown, missing or out of range; the message names it."""
+
+
+def block_resolutions(resolution: int) -> tuple[int, ...]:
+    """Resolutions of all blocks, 4 up to `resolution`."""
+    return tuple(2**i for i in range(2, resolution.bit_length()))
+
+
+def channel_table(resolution: int, channel_base: int, channel_max: int) -> tuple[int, ...]:
+    """Channels of the blocks 4, 8, …, `resolution`, by the published rule min(base / R, max)."""
+    return tuple(min(channel_base // r, channel_max) for r in block_resolutions(resolution))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _NetworkConfig:
+    resolution: int
+    channels: tuple[int, ...]
+    c_dim: int = 0
+    img_channels: int = 3
+    architecture: Architecture = "skip"
+    conv_clamp: float | None = None
+    resample_filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if self.resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):
+            raise ConfigError(f"resolution is {self.resolution}; it must be a power of two from 8 to 1024")
+        if len(self.channels) != len(self.block_resolutions):
+            raise ConfigError(
+                f"channels has {len(self.channels)} entries; "
+                f"a {self.resolution} px network has {len(self.block_resolutions)} blocks"
+            )
+        if self.architecture not in get_args(Architecture):
+            raise ConfigError(f"architecture is {self.architecture!r}; known are {', '.join(get_args(Architecture))}")
+        if len(self.resample_filter) != 4:
+            raise ConfigError(f"resample_filter has {len(self.resample_filter)} taps; only four are supported")
+
+    @property
+    def block_resolutions(self) -> tuple[int, ...]:
+        return block_resolutions(self.resolution)
+
+    def block_channels(self, resolution: int) -> int:
+        """Channels of the block at `resolution`."""
+        return self.channels[self.block_resolutions.index(resolution)]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote. Raises ConfigError on a missing or unknown setting."""
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        required = {n for n, f in known.items() if f.default is dataclasses.MISSING}
+        missing = sorted(required - set(values))
+        if unknown or missing:
+            raise ConfigError(f"{cls.__name__}: unknown settings {unknown}, missing settings {missing}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratorConfig(_NetworkConfig):
+    """A StyleGAN2 generator.
+
+    Attributes:
+      resolution: side of the image in pixels, a power of two from 8 to 1024.
+      channels: channels of the blocks 4, 8, …, resolution.
+      z_dim, c_dim, w_dim: widths of z, of the label (0: unconditional) and of w.
+      architecture: `skip`, `resnet` or `orig`.
+      conv_clamp: limit of the activations before their gain, or None.
+      resample_filter: the separable filter's four taps, not normalised.
+      use_noise: whether the convolutions add noise.
+      mapping_layers: number of dense layers of the mapping network.
+      mapping_features: width of its hidden layers; None means w_dim.
+      embed_features: width of the label's embedding; None means w_dim.
+      mapping_lr_multiplier: run-time gain of its weights and biases.
+    """
+
+    z_dim: int = 512
+    w_dim: int = 512
+    use_noise: bool = True
+    mapping_layers: int = 8
+    mapping_features: int | None = None
+    embed_features: int | None = None
+    mapping_lr_multiplier: float = 0.01
+
+    @property
+    def num_ws(self) -> int:
+        """Number L of w vectors: 2·log2(resolution) − 2."""
+        return 2 * len(self.block_resolutions)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig(_NetworkConfig):
+    """A StyleGAN2 discriminator; `channels` again from block 4 upwards.
+
+    Attributes:
+      cmap_dim: width of the mapped label; None means channels[0]; unused when c_dim is 0.
+      mapping_layers: dense layers that map the label.
+      mapping_features: width of that mapping's hidden layers; None means cmap_dim.
+      embed_features: width of the label's embedding; None means cmap_dim.
+      mapping_lr_multiplier: run-time gain of its weights and biases.
+      mbstd_group_size: images in one group of the minibatch standard deviation.
+      mbstd_num_channels: channels it adds before the 4×4 convolution.
+    """
+
+    architecture: Architecture = "resnet"
+    cmap_dim: int | None = None
+    mapping_layers: int = 8
+    mapping_features: int | None = None
+    embed_features: int | None = None
+    mapping_lr_multiplier: float = 0.01
+    mbstd_group_size: int = 4
+    mbstd_num_channels: int = 1

@@ -1,0 +1,53 @@
+"""A generator: mapping and synthesis under their published names."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.stylegan2.layers import Noise
+from dragspace_jax.stylegan2.mapping import Mapping
+from dragspace_jax.stylegan2.synthesis import Synthesis
+
+
+class Generator(nnx.Module):
+    """A StyleGAN2 generator. A pytree: pass it through `jax.jit` like any array."""
+
+    def __init__(self, config: GeneratorConfig, *, rngs: nnx.Rngs):
+        self.config = config
+        self.mapping = Mapping(
+            z_dim=config.z_dim,
+            c_dim=config.c_dim,
+            w_dim=config.w_dim,
+            num_ws=config.num_ws,
+            layers=config.mapping_layers,
+            features=config.mapping_features,
+            embed_features=config.embed_features,
+            lr_multiplier=config.mapping_lr_multiplier,
+            rngs=rngs,
+        )
+        self.synthesis = Synthesis(config, rngs=rngs)
+
+    def __call__(
+        self,
+        z: jax.Array,
+        c: jax.Array | None = None,
+        *,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        noise: Noise = "const",
+        key: jax.Array | None = None,
+        dtype: jnp.dtype | type = jnp.float32,
+    ) -> jax.Array:
+        """z [B, Z], label c [B, c_dim] → images [B, H, W, 3] float32, nominally in [-1, 1]."""
+        image = self.synthesis(self.mapping(z, c, psi=psi, cutoff=cutoff), noise=noise, key=key, dtype=dtype).image
+        assert image is not None  # nothing stops below the top here
+        return image
+
+
+def seed_to_z(seed: int, z_dim: int) -> np.ndarray:
+    """The published tools' latent of a seed: RandomState(seed).randn(1, Z), float32 [1, Z]."""
+    return np.random.RandomState(seed).randn(1, z_dim).astype(np.float32)

@@ -1,0 +1,96 @@
+"""Tiles: a piece of a feature map that knows where it was cut from.
+
+Every layer reads a tile and returns one. A convolution is always computed without padding of its own ("valid"):
+`Tile.for_stencil` supplies the neighbours, zeros outside the image included, so that a window gives the same numbers
+as the whole map. The whole map is the tile without an origin, and its geometry is static.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tile:
+    """Values cut from a map of `grid` × `grid` pixels.
+
+    Attributes:
+      values: [B, h, w, C].
+      origin_yx: int32 [B, 2], the map's position of values[:, 0, 0]; it may lie outside the map. None: the tile is
+        the whole map.
+      grid: side of the map in pixels (static).
+    """
+
+    values: jax.Array
+    origin_yx: jax.Array | None
+    grid: int = dataclasses.field(metadata={"static": True})
+
+    @classmethod
+    def whole(cls, values: jax.Array) -> Self:
+        """The trivial tile: `values` [B, R, R, C] is the map itself."""
+        return cls(values=values, origin_yx=None, grid=values.shape[1])
+
+    def with_values(self, values: jax.Array) -> Tile:
+        """The same place, other values (of the same height and width)."""
+        return dataclasses.replace(self, values=values)
+
+    def for_stencil(self) -> Tile:
+        """Make a one-pixel margin available: values a 3×3 stencil may read, zero outside the map.
+
+        The whole map grows by a pixel on each side. A window keeps its size, its positions outside the map are set to
+        zero, and what a valid 3×3 stencil makes of it is one pixel smaller on each side.
+        """
+        if self.origin_yx is None:
+            return self.with_values(jnp.pad(self.values, ((0, 0), (1, 1), (1, 1), (0, 0))))
+        inside = [
+            (position >= 0) & (position < self.grid)
+            for position in (
+                self.origin_yx[:, axis, None] + jnp.arange(self.values.shape[1 + axis], dtype=jnp.int32)
+                for axis in (0, 1)
+            )
+        ]
+        keep = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        return self.with_values(jnp.where(keep, self.values, jnp.zeros((), self.values.dtype)))
+
+    def shrunk(self, values: jax.Array) -> Tile:
+        """The tile a valid 3×3 stencil leaves of `for_stencil()`: `values` [B, h-2, w-2, C], one pixel further in."""
+        origin = None if self.origin_yx is None else self.origin_yx + 1
+        return dataclasses.replace(self, values=values, origin_yx=origin)
+
+    def doubled(self, values: jax.Array) -> Tile:
+        """The tile an up-sampling stencil leaves: `values` [B, 2(h-2), 2(w-2), C] on the grid of twice the side."""
+        origin = None if self.origin_yx is None else 2 * (self.origin_yx + 1)
+        return Tile(values=values, origin_yx=origin, grid=2 * self.grid)
+
+    def window(self, origin_yx: jax.Array, size: int) -> Tile:
+        """Cut [B, size, size, C] at `origin_yx` int32 [B, 2] of the map.
+
+        The window must lie inside this tile, or, if this is the whole map, may reach outside of the map by any
+        amount: positions there hold arbitrary values until `for_stencil` sets them to zero.
+        """
+        start = origin_yx if self.origin_yx is None else origin_yx - self.origin_yx
+        rows, columns = (
+            jnp.clip(start[:, axis, None] + jnp.arange(size, dtype=jnp.int32), 0, self.values.shape[1 + axis] - 1)
+            for axis in (0, 1)
+        )
+        cut = jax.vmap(lambda values, row, column: values[row[:, None], column[None, :]])
+        return Tile(values=cut(self.values, rows, columns), origin_yx=origin_yx, grid=self.grid)
+
+    def cut_from(self, constant: jax.Array) -> jax.Array:
+        """The part of a per-pixel constant [grid, grid] under this tile: [grid, grid] or [B, h, w]."""
+        if self.origin_yx is None:
+            return constant
+        rows, columns = (
+            jnp.clip(
+                self.origin_yx[:, axis, None] + jnp.arange(self.values.shape[1 + axis], dtype=jnp.int32),
+                0,
+                self.grid - 1,
+            )
+            for axis in (0, 1)
+        )
+        return jax.vmap(lambda row, column: constant[row[:, None], column[None, :]])(rows, columns)
