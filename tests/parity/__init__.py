@@ -1,0 +1,1 @@
+"""Torch against JAX: a compact reference of the published networks and drag loop, and the tests that compare."""
