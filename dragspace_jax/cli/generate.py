@@ -1,0 +1,106 @@
+"""`dragspace generate`: images of seeds or latents, and a contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from dragspace_jax.checkpoint import load
+from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.inputs import load_latents, parse_seeds, seed_latents
+from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.layers import Noise
+from dragspace_jax.viz.sheets import contact_sheet, to_uint8
+
+_SHEET_IMAGES = 64
+_SHEET_SIDE = 256
+
+
+def render_batches(
+    model: Generator, ws: np.ndarray, *, noise: Noise = "const", dtype: str = "float32"
+) -> Iterator[np.ndarray]:
+    """Render ws [n, L, D] in batches of one compiled shape; yields float32 [b, H, W, 3], n images in all.
+
+    The last batch is filled up with copies of its last latent, so that nothing is compiled twice. Random noise
+    comes from a fixed key and differs from batch to batch.
+    """
+    batch = min(len(ws), max(1, min(16, 2**21 // model.config.resolution**2)))
+
+    @jax.jit
+    def render(model: Generator, ws: jax.Array, key: jax.Array) -> jax.Array | None:
+        return model.synthesis(ws, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
+
+    for start in range(0, len(ws), batch):
+        part = ws[start : start + batch]
+        filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
+        images = render(model, jnp.asarray(filled), jax.random.fold_in(jax.random.key(0), start))
+        yield np.asarray(images)[: len(part)]
+
+
+@click.command()
+@click.option("--model", required=True, help="A model folder, or critters-dog, critters-cat.")
+@click.option("--seeds", help="Seeds: numbers and ranges, such as 0-15 or 1,5,9-12.")
+@click.option("--latents", help="W+ instead of seeds: .npy, or .npz with `ws`; [L, D] or [n, L, D].")
+@click.option("--psi", default=0.7, show_default=True, help="Truncation of the seeds' latents; 1 is none.")
+@click.option("--label", type=int, help="Class of the seeds' images, for a model with classes.")
+@click.option("--noise", type=click.Choice(["const", "none", "random"]), default="const", show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--raw", is_flag=True, help="Also write images.npy, float32 [n, H, W, 3] before clipping.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the images.")
+def generate(
+    model: str,
+    seeds: str | None,
+    latents: str | None,
+    psi: float,
+    label: int | None,
+    noise: Noise,
+    dtype: str,
+    raw: bool,
+    out: Path,
+) -> None:
+    """Write one PNG per seed (or latent) and sheet.png, a contact sheet of the first 64."""
+    if (seeds is None) == (latents is None):
+        raise UserError("give either --seeds or --latents")
+    numbers = None if seeds is None else parse_seeds(seeds)
+    generator = load(model)
+    if numbers is None:
+        assert latents is not None  # one of the two is there
+        if label is not None:
+            raise UserError("--label goes with --seeds; latents are mapped already")
+        ws = load_latents(latents, generator.config)
+        names = [f"latent{i:04d}" for i in range(len(ws))]
+    else:
+        ws = seed_latents(generator, numbers, psi=psi, label=label)
+        names = [f"seed{seed:04d}" for seed in numbers]
+    out.mkdir(parents=True, exist_ok=True)
+    side = generator.config.resolution
+    kept = np.lib.format.open_memmap(out / "images.npy", "w+", np.float32, (len(ws), side, side, 3)) if raw else None
+    small: list[np.ndarray] = []
+    done = 0
+    with progress() as bar:
+        task = bar.add_task("rendering", total=len(ws))
+        for images in render_batches(generator, ws, noise=noise, dtype=dtype):
+            if kept is not None:
+                kept[done : done + len(images)] = images
+            for image in to_uint8(images):
+                Image.fromarray(image).save(out / f"{names[done]}.png")
+                if done < _SHEET_IMAGES:
+                    small.append(_thumbnail(image))
+                done += 1
+            bar.update(task, completed=done)
+    labels = [str(n) for n in numbers[:_SHEET_IMAGES]] if numbers is not None else None
+    Image.fromarray(contact_sheet(small, labels=labels)).save(out / "sheet.png")
+    click.echo(f"wrote {done} image{'s' if done > 1 else ''} and sheet.png to {out}")
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    if image.shape[0] <= _SHEET_SIDE:
+        return image
+    return np.asarray(Image.fromarray(image).resize((_SHEET_SIDE, _SHEET_SIDE), Image.Resampling.LANCZOS))

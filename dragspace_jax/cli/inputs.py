@@ -1,0 +1,119 @@
+"""Seeds, labels and latents as a person gives them, checked against the model before any work starts."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dragspace_jax.cli.errors import UserError
+from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.stylegan2.generator import Generator, seed_to_z
+
+_LARGEST_SEED = 2**32 - 1  # what RandomState takes
+_MOST_SEEDS = 100_000
+
+
+def parse_seeds(text: str) -> list[int]:
+    """ "0-3,7" → [0, 1, 2, 3, 7], in the order given, each once. Raises UserError."""
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if match is None:
+            raise UserError(f"seeds {text!r}: {part.strip()!r} is neither a number nor a range such as 0-15")
+        first = int(match[1])
+        last = first if match[2] is None else int(match[2])
+        if last < first:
+            raise UserError(f"seeds {text!r}: the range {part.strip()} runs backwards")
+        if last > _LARGEST_SEED:
+            raise UserError(f"seeds {text!r}: {last} is too large; seeds go from 0 to {_LARGEST_SEED}")
+        if len(seeds) + last - first >= _MOST_SEEDS:
+            raise UserError(f"seeds {text!r}: more than {_MOST_SEEDS} images in one run; split it")
+        seeds.update(dict.fromkeys(range(first, last + 1)))
+    return list(seeds)
+
+
+def label_vector(config: GeneratorConfig, label: int | None) -> np.ndarray | None:
+    """Class index → one-hot [1, c_dim] float32, or None for an unconditional model.
+
+    Raises:
+      UserError: a label for a model without classes, none for one with, or one out of range.
+    """
+    if config.c_dim == 0:
+        if label is not None:
+            raise UserError(f"--label {label}: the model has no classes; leave --label out")
+        return None
+    if label is None:
+        raise UserError(f"the model has classes: give one with --label, 0 to {config.c_dim - 1}")
+    if not 0 <= label < config.c_dim:
+        raise UserError(f"--label {label}: the model has classes 0 to {config.c_dim - 1}")
+    return np.eye(config.c_dim, dtype=np.float32)[label][None]
+
+
+def seed_latents(model: Generator, seeds: Sequence[int], *, psi: float, label: int | None = None) -> np.ndarray:
+    """W+ of seeds: [n, L, D] float32, n = len(seeds), truncated in all layers by psi.
+
+    One seed is mapped at a time, so that its latent does not depend on its company.
+
+    Raises:
+      UserError: the label does not fit the model.
+    """
+    one_hot = label_vector(model.config, label)
+    c = None if one_hot is None else jnp.asarray(one_hot)
+    mapped = jax.jit(lambda mapping, z, c: mapping(z, c, psi=psi))
+    rows = [mapped(model.mapping, jnp.asarray(seed_to_z(seed, model.config.z_dim)), c) for seed in seeds]
+    return np.concatenate([np.asarray(row) for row in rows])
+
+
+def load_latents(path: str | Path, config: GeneratorConfig) -> np.ndarray:
+    """W+ from a file: .npy, or .npz under the key `ws`, [L, D] or [n, L, D] → [n, L, D] float32.
+
+    Pickled contents are refused, so a file from elsewhere runs nothing.
+
+    Raises:
+      UserError: no such file, not an array file, no `ws` in it, not numbers, not finite, or of the wrong shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"latents {path}: no such file")
+    ws = _read_array(path)
+    if not np.issubdtype(ws.dtype, np.floating):
+        raise UserError(f"latents {path}: the type is {ws.dtype}; floating-point numbers are needed")
+    layers, width = config.num_ws, config.w_dim
+    if ws.ndim not in (2, 3) or ws.shape[-2:] != (layers, width) or ws.shape[0] == 0:
+        raise UserError(
+            f"latents {path}: the shape is {list(ws.shape)}; "
+            f"the model takes [{layers}, {width}] or [n, {layers}, {width}] (layers, width)"
+        )
+    with np.errstate(over="ignore"):  # float64 beyond float32's range becomes infinite and is refused below
+        ws = ws.astype(np.float32).reshape(-1, layers, width)
+    if not np.isfinite(ws).all():
+        raise UserError(f"latents {path}: some values are not finite")
+    return ws
+
+
+def load_one_latent(path: str | Path, config: GeneratorConfig) -> np.ndarray:
+    """`load_latents` where only one image is meant: [L, D] or [1, L, D] → [L, D] float32. Raises UserError."""
+    ws = load_latents(path, config)
+    if len(ws) != 1:
+        raise UserError(f"latents {path}: the file holds {len(ws)} latents; one is needed, [L, D] or [1, L, D]")
+    return ws[0]
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            if "ws" not in content.files:
+                keys = ", ".join(content.files) or "none"
+                raise UserError(f"latents {path}: the archive has no array `ws`; it has {keys}")
+            return content["ws"]
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"latents {path}: not an array file (.npy, .npz) of plain numbers") from error

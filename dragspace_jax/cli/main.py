@@ -1,0 +1,62 @@
+"""The command `dragspace`: finds the subcommand, imports only that one, and reports errors in one line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+
+import click
+
+from dragspace_jax.cli.cache import configure_compilation_cache
+from dragspace_jax.cli.errors import user_errors
+
+# Listed here and not asked of the commands, whose modules import JAX: `dragspace --help` stays fast.
+_COMMANDS = {
+    "convert": "Turn a published checkpoint into a model folder.",
+    "demo": "Drag points on images of the embedded models and write a page of pictures.",
+    "drag": "Drag handle points to target points on one image.",
+    "generate": "Write images of seeds or latents, and a contact sheet.",
+    "inspect": "Show what a model folder or a published checkpoint holds.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in modules of their own names and are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"dragspace_jax.cli.{cmd_name}"), cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> object:
+        with user_errors():
+            return super().invoke(ctx)
+
+
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        names = ("dragspace-jax", "jax", "flax")
+        click.echo(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions.")
+@click.option(
+    "--compilation-cache/--no-compilation-cache",
+    default=True,
+    show_default=True,
+    envvar="DRAGSPACE_COMPILATION_CACHE",
+    show_envvar=True,
+    help="Keep compiled programs in the user's cache folder, so that the next start is fast.",
+)
+def main(compilation_cache: bool) -> None:
+    """Drag editing of StyleGAN2 images, compiled."""
+    configure_compilation_cache(compilation_cache)

@@ -1,0 +1,88 @@
+"""Handles, targets and the way between them, drawn on a picture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dragspace_jax.viz.sheets import enlarged, enlargement
+
+HANDLE = (228, 26, 28)
+TARGET = (38, 108, 235)
+PATH = (255, 196, 0)
+OUTLINE = (255, 255, 255)
+
+_MIN_SIDE = 512  # smaller pictures are enlarged, so that the marks do not hide what they mark
+_OVERSAMPLING = 3  # marks are drawn this much larger and averaged down
+
+
+def draw_points(
+    image: np.ndarray,
+    handles: np.ndarray,
+    targets: np.ndarray,
+    path: np.ndarray | None = None,
+) -> np.ndarray:
+    """Mark handles (red), targets (blue), an arrow from each to its target, and the path tracked so far (yellow).
+
+    Args:
+      image: uint8 [H, W, 3].
+      handles: [N, 2] (x, y), in pixels of `image`, pixel centres at whole numbers.
+      targets: [N, 2] (x, y).
+      path: [T, N, 2] (x, y), the handles of every step, or None.
+
+    Returns:
+      The picture, at least 512 px high, uint8 [k·H, k·W, 3].
+    """
+    factor = enlargement(image, _MIN_SIDE)
+    picture = Image.fromarray(enlarged(image, _MIN_SIDE))
+
+    def place(points: np.ndarray) -> np.ndarray:
+        # From pixel centres of the small picture to the drawing's coordinates, whose origin is a pixel's corner.
+        return (np.asarray(points, np.float64) + 0.5) * (factor * _OVERSAMPLING)
+
+    size = (picture.width * _OVERSAMPLING, picture.height * _OVERSAMPLING)
+    marks = Image.new("RGBA", size, (*OUTLINE, 0))
+    draw = ImageDraw.Draw(marks)
+    unit = size[1] / 512
+    starts, ends = place(handles), place(targets)
+    if path is not None:
+        for track in np.swapaxes(place(path), 0, 1):
+            _polyline(draw, track, OUTLINE, 5 * unit)
+            _polyline(draw, track, PATH, 3 * unit)
+    for start, end in zip(starts, ends, strict=True):
+        _arrow(draw, start, end, unit)
+    for centres, colour in ((ends, TARGET), (starts, HANDLE)):
+        for centre in centres:
+            _dot(draw, centre, 8.5 * unit, OUTLINE)
+            _dot(draw, centre, 6.5 * unit, colour)
+    marks = marks.resize(picture.size, Image.Resampling.BOX)
+    return np.asarray(Image.alpha_composite(picture.convert("RGBA"), marks).convert("RGB"))
+
+
+def _dot(draw: ImageDraw.ImageDraw, centre: np.ndarray, radius: float, colour: tuple[int, int, int]) -> None:
+    (x, y), r = centre, radius
+    draw.ellipse((x - r, y - r, x + r, y + r), fill=(*colour, 255))
+
+
+def _polyline(draw: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, int, int], width: float) -> None:
+    for point in points:
+        _dot(draw, point, width / 2, colour)  # round joints and ends
+    if len(points) > 1:
+        draw.line([tuple(p) for p in points], fill=(*colour, 255), width=round(width))
+
+
+def _arrow(draw: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, unit: float) -> None:
+    """A thin white arrow with a dark rim; none where the two dots touch."""
+    length = math.dist(start, end)
+    if length < 20 * unit:
+        return
+    along = (end - start) / length
+    across = np.array([-along[1], along[0]])
+    tip = end - along * 9 * unit  # at the target's rim
+    for rim, colour in ((1.2 * unit, (30, 30, 30)), (0.0, OUTLINE)):
+        base = tip - along * (11 * unit + rim)
+        head = [tip + along * 2 * rim, base + across * (5 * unit + 1.5 * rim), base - across * (5 * unit + 1.5 * rim)]
+        draw.line([tuple(start), tuple(tip - along * 8 * unit)], fill=(*colour, 255), width=round(2.4 * unit + 2 * rim))
+        draw.polygon([tuple(p) for p in head], fill=(*colour, 255))
