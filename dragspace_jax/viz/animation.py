@@ -43,7 +43,7 @@ def _shared_palette(frames: Sequence[np.ndarray]) -> Image.Image:
     return Image.fromarray(strip).quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 
-def _dithered(frame: np.ndarray, strength: float = 8.0) -> Image.Image:
+def _dithered(frame: np.ndarray, strength: float = 5.0) -> Image.Image:
     """Add a fixed 8×8 threshold pattern: banding turns into a grain that stays in place from frame to frame."""
     bayer = np.zeros((1, 1))
     for _ in range(3):

@@ -53,10 +53,11 @@ def draw_points(
             _polyline(draw, track, PATH, 3 * unit)
     for start, end in zip(starts, ends, strict=True):
         _arrow(draw, start, end, unit)
-    for centres, colour in ((ends, TARGET), (starts, HANDLE)):
+    # A target is the larger dot: a handle that has arrived makes a bull's-eye of it.
+    for centres, colour, radius in ((ends, TARGET, 9.0), (starts, HANDLE, 5.5)):
         for centre in centres:
-            _dot(draw, centre, 8.5 * unit, OUTLINE)
-            _dot(draw, centre, 6.5 * unit, colour)
+            _dot(draw, centre, (radius + 1.8) * unit, OUTLINE)
+            _dot(draw, centre, radius * unit, colour)
     marks = marks.resize(picture.size, Image.Resampling.BOX)
     return np.asarray(Image.alpha_composite(picture.convert("RGBA"), marks).convert("RGB"))
 
@@ -74,13 +75,13 @@ def _polyline(draw: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, 
 
 
 def _arrow(draw: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, unit: float) -> None:
-    """A thin white arrow with a dark rim; none where the two dots touch."""
+    """A thin white arrow with a dark rim; none where the dots are too close for one."""
     length = math.dist(start, end)
-    if length < 20 * unit:
+    if length < 34 * unit:
         return
     along = (end - start) / length
     across = np.array([-along[1], along[0]])
-    tip = end - along * 9 * unit  # at the target's rim
+    tip = end - along * 11 * unit  # at the target's rim
     for rim, colour in ((1.2 * unit, (30, 30, 30)), (0.0, OUTLINE)):
         base = tip - along * (11 * unit + rim)
         head = [tip + along * 2 * rim, base + across * (5 * unit + 1.5 * rim), base - across * (5 * unit + 1.5 * rim)]
