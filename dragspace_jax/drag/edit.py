@@ -1,0 +1,147 @@
+"""An edit and its settings as values, checked where they enter.
+
+`DragSettings` is static (hashable): other settings are another compiled program. `Edit` is a pytree of arrays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dragspace_jax.errors import DragspaceError
+from dragspace_jax.stylegan2.config import GeneratorConfig
+
+PUBLISHED_SIDE = 512
+"""Radii and tolerances are pixels of an image of this side, as published."""
+
+
+class EditError(DragspaceError):
+    """An edit that cannot be run; the message names the input and what it should be."""
+
+
+class Outcome(enum.IntEnum):
+    """How a drag stands or ended; a value, never an exception inside compiled code."""
+
+    RUNNING = 0
+    REACHED = 1
+    STEP_LIMIT = 2
+    NOT_FINITE = 3
+
+    @property
+    def label(self) -> str:
+        """The outcome as people read it."""
+        return self.name.lower().replace("_", " ")
+
+
+def default_feature_block(resolution: int) -> int:
+    """The block whose features a drag follows: the published 128 px one, the top block of smaller generators."""
+    return min(128, resolution)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DragSettings:
+    """How to drag. Defaults are the published ones (DESIGN §5); radii are pixels of a 512 px image.
+
+    Attributes:
+      feature_block: resolution of the block whose features are followed; None: `default_feature_block`.
+      learning_rate: of Adam.
+      steps: the most iterations.
+      radius_motion, radius_track: radii of the motion loss and of the tracking window.
+      mask_weight: λ of the mask's term.
+      noise: `const` or `none`.
+      dtype: type of the synthesis, `float32` or `bfloat16`; the loop itself is float32.
+    """
+
+    feature_block: int | None = None
+    learning_rate: float = 1e-3
+    steps: int = 300
+    radius_motion: float = 3.0
+    radius_track: float = 12.0
+    mask_weight: float = 20.0
+    noise: str = "const"
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "steps", "radius_motion", "radius_track"):
+            if not getattr(self, name) > 0 or not np.isfinite(getattr(self, name)):
+                raise EditError(f"{name} is {getattr(self, name)}; it must be positive")
+        if not self.mask_weight >= 0:
+            raise EditError(f"mask_weight is {self.mask_weight}; it must not be negative")
+        if self.noise not in ("const", "none"):
+            raise EditError(f"noise is {self.noise!r}; a drag takes const or none")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise EditError(f"dtype is {self.dtype!r}; known are float32 and bfloat16")
+
+    def resolved(self, config: GeneratorConfig) -> DragSettings:
+        """These settings with the feature block filled in. Raises EditError if the model has no such block."""
+        block = default_feature_block(config.resolution) if self.feature_block is None else self.feature_block
+        if block not in config.block_resolutions:
+            known = ", ".join(map(str, config.block_resolutions))
+            raise EditError(f"feature block {block} is not in the model; it has {known}")
+        return dataclasses.replace(self, feature_block=block)
+
+    def pixels(self, radius: float, side: int) -> int:
+        """A radius in whole pixels of an image of `side`, at least 1 (round half to even, as published)."""
+        return max(1, round(radius / PUBLISHED_SIDE * side))
+
+
+def stop_distance(side: int) -> float:
+    """A handle this near its target has arrived, in pixels of an image of `side` (DESIGN §5.6)."""
+    return max(2.0 / PUBLISHED_SIDE * side, 2.0)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What the user marked.
+
+    Attributes:
+      handles_yx, targets_yx: [N, 2] float32, pixels of the image.
+      mask: [H, W] float32, 1 where the image must stay, or None.
+    """
+
+    handles_yx: jax.Array
+    targets_yx: jax.Array
+    mask: jax.Array | None
+
+
+def _points(name: str, points_yx: ArrayLike, side: int) -> np.ndarray:
+    points = np.asarray(points_yx, np.float32)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise EditError(f"{name} have shape {points.shape}; they must be [N, 2] with at least one point")
+    for y, x in points:
+        if not (0 <= y <= side - 1 and 0 <= x <= side - 1):
+            raise EditError(f"{name} hold the point x={x:g}, y={y:g}, outside the image (0 to {side - 1})")
+    return points
+
+
+def make_edit(handles_yx: ArrayLike, targets_yx: ArrayLike, side: int, mask: ArrayLike | None = None) -> Edit:
+    """Check an edit for an image of `side` pixels.
+
+    Args:
+      handles_yx, targets_yx: [N, 2], pixels; handles are rounded to whole pixels, as published.
+      side: the image's side in pixels.
+      mask: [H, W], 1 where the image must stay, 0 where it may change; both must occur.
+
+    Raises:
+      EditError: a point outside the image, unequal numbers of points, a mask of another size or without both values.
+    """
+    handles, targets = _points("handles", handles_yx, side), _points("targets", targets_yx, side)
+    if len(handles) != len(targets):
+        raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
+    if mask is not None:
+        mask = np.asarray(mask, np.float32)
+        if mask.shape != (side, side):
+            raise EditError(f"the mask has shape {mask.shape}; the image is {side} × {side}")
+        if set(np.unique(mask).tolist()) != {0.0, 1.0}:
+            raise EditError("the mask must hold both 0 (may change) and 1 (must stay), and nothing else")
+    return Edit(
+        handles_yx=jnp.asarray(np.round(handles)),
+        targets_yx=jnp.asarray(targets),
+        mask=None if mask is None else jnp.asarray(mask),
+    )

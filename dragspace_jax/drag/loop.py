@@ -1,0 +1,178 @@
+"""The published drag loop, compiled (DESIGN §5), cut at the seams of space, patch reader, solver and outcome.
+
+`begin` makes a lane, `step` is one iteration, `run_chunk` a compiled run of several; the host only looks in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.drag.adam import Adam, SolverState
+from dragspace_jax.drag.edit import DragSettings, Edit, Outcome, stop_distance
+from dragspace_jax.drag.motion import distances, mask_loss, motion_loss
+from dragspace_jax.drag.patches import PatchReader, whole_map_reader
+from dragspace_jax.drag.tracking import features_at, track
+from dragspace_jax.spaces import Base, Space
+from dragspace_jax.stylegan2 import Generator, Styles
+from dragspace_jax.stylegan2.tile import Tile
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lane:
+    """What one edit keeps constant while it runs.
+
+    Attributes:
+      edit: handles, targets, mask.
+      base: what the space does not move.
+      reference: [N, C], features of the handles at the start.
+      start_features: [R, R, C], the whole map at the start; None without a mask.
+    """
+
+    edit: Edit
+    base: Base
+    reference: jax.Array
+    start_features: jax.Array | None
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DragState:
+    """What an iteration changes.
+
+    Attributes:
+      coordinates: [K].
+      solver: the solver's state.
+      handles_yx: [N, 2] float32, tracked so far.
+      iteration: int32 [], iterations done.
+      outcome: int32 [], an `Outcome`.
+    """
+
+    coordinates: jax.Array
+    solver: SolverState
+    handles_yx: jax.Array
+    iteration: jax.Array
+    outcome: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepInfo:
+    """What an iteration tells.
+
+    Attributes:
+      ran: bool [], false for a slot after the end.
+      handles_yx: [N, 2] float32, tracked in this iteration, before its update.
+      ws: [L, D], latents after it.
+      loss: [], before the update.
+    """
+
+    ran: jax.Array
+    handles_yx: jax.Array
+    ws: jax.Array
+    loss: jax.Array
+
+
+def _read(model: Generator, styles: Styles, settings: DragSettings) -> PatchReader:
+    block = settings.feature_block
+    assert block is not None  # `DragSettings.resolved` filled it in
+    output = model.synthesis.render(
+        styles, noise=settings.noise, features=(block,), stop_at=block, dtype=jnp.dtype(settings.dtype)
+    )
+    return whole_map_reader(Tile.whole(output.features[block]), model.config.resolution)
+
+
+def begin(
+    model: Generator, space: Space, edit: Edit, ws: jax.Array, settings: DragSettings
+) -> tuple[Lane, DragState]:
+    """Set up a lane: ws [L, D], resolved settings → its constants and first state."""
+    coordinates, base = space.encode(model, ws)
+    reader = _read(model, space.decode(model, coordinates, base), settings)
+    lane = Lane(
+        edit=edit,
+        base=base,
+        reference=features_at(reader, edit.handles_yx),
+        start_features=None if edit.mask is None else reader.features,
+    )
+    state = DragState(
+        coordinates=coordinates,
+        solver=Adam(settings.learning_rate).init(coordinates),
+        handles_yx=edit.handles_yx,
+        iteration=jnp.zeros((), jnp.int32),
+        outcome=jnp.full((), Outcome.RUNNING, jnp.int32),
+    )
+    return lane, state
+
+
+def step(
+    model: Generator, space: Space, lane: Lane, state: DragState, settings: DragSettings
+) -> tuple[DragState, StepInfo]:
+    """One iteration: synthesise, track, test for the stop, loss, update (the order of DESIGN §5.4).
+
+    An iteration that reaches the targets, or meets a number that is not finite, makes no update.
+    """
+    side, edit = model.config.resolution, lane.edit
+
+    def objective(coordinates: jax.Array) -> tuple[jax.Array, jax.Array]:
+        reader = _read(model, space.decode(model, coordinates, lane.base), settings)
+        radius = settings.pixels(settings.radius_track, side)
+        frozen = jax.tree.map(jax.lax.stop_gradient, reader)
+        handles = track(frozen, lane.reference, state.handles_yx, radius)
+        loss = motion_loss(reader, handles, edit.targets_yx, settings.pixels(settings.radius_motion, side))
+        if edit.mask is not None and lane.start_features is not None:
+            loss += settings.mask_weight * mask_loss(reader, lane.start_features, edit.mask)
+        return loss, handles
+
+    (loss, handles), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)
+    solver = Adam(settings.learning_rate)
+    coordinates, solver_state = solver.step(gradient, state.solver, state.coordinates)
+
+    reached = jnp.all(distances(handles, edit.targets_yx) <= stop_distance(side))
+    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(coordinates))
+    last = state.iteration + 1 >= settings.steps
+    outcome = jnp.select(
+        [~finite, reached, last],
+        [jnp.int32(Outcome.NOT_FINITE), jnp.int32(Outcome.REACHED), jnp.int32(Outcome.STEP_LIMIT)],
+        jnp.int32(Outcome.RUNNING),
+    )
+    keep = ~finite | reached
+    coordinates, solver_state = jax.tree.map(
+        lambda old, new: jnp.where(keep, old, new),
+        (state.coordinates, state.solver),
+        (coordinates, solver_state),
+    )
+    after = DragState(
+        coordinates=coordinates,
+        solver=solver_state,
+        handles_yx=handles,
+        iteration=state.iteration + 1,
+        outcome=outcome,
+    )
+    ws = space.latents(coordinates, lane.base)
+    return after, StepInfo(ran=jnp.ones((), bool), handles_yx=handles, ws=ws, loss=loss)
+
+
+@partial(jax.jit, static_argnames=("settings", "length"), donate_argnames=("state",))
+def run_chunk(
+    model: Generator, space: Space, lane: Lane, state: DragState, *, settings: DragSettings, length: int
+) -> tuple[DragState, StepInfo]:
+    """Up to `length` iterations in one compiled run; infos [length, …], `ran` false after the end."""
+
+    def idle(state: DragState) -> tuple[DragState, StepInfo]:
+        ws = space.latents(state.coordinates, lane.base)
+        info = StepInfo(ran=jnp.zeros((), bool), handles_yx=state.handles_yx, ws=ws, loss=jnp.zeros(()))
+        return state, info
+
+    def body(state: DragState, _: None) -> tuple[DragState, StepInfo]:
+        running = state.outcome == Outcome.RUNNING
+        return jax.lax.cond(running, lambda s: step(model, space, lane, s, settings), idle, state)
+
+    return jax.lax.scan(body, state, None, length=length)
+
+
+begin_compiled = jax.jit(begin, static_argnames=("settings",))
+"""`begin` as a compiled program."""

@@ -1,0 +1,68 @@
+"""Motion supervision and the mask's term (DragGAN, arXiv 2305.10973, section 3.2; DESIGN §5.7 and §5.8)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.drag.patches import PatchReader, hat, resize_to_image
+
+
+def distances(handles_yx: jax.Array, targets_yx: jax.Array) -> jax.Array:
+    """Distance of every handle [N, 2] to its target [N, 2] in pixels: [N]."""
+    return jnp.sqrt(jnp.sum(jnp.square(targets_yx - handles_yx), -1))
+
+
+def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Array, radius: int) -> jax.Array:
+    """Pull the features around each handle one pixel towards its target.
+
+    For a handle p farther than 1 px from its target: the mean over the pixels q whose stretched position lies within
+    `radius` of p, and over channels, of |F(q + d) − stop_gradient(F(q))|, d the unit vector to the target.
+
+    Args:
+      reader: the current features, zero outside the image.
+      handles_yx, targets_yx: [N, 2] float32, pixels.
+      radius: in pixels.
+
+    Returns:
+      The sum over handles, a scalar.
+    """
+    size = 2 * radius + 3  # the stretched positions lag by up to a pixel
+    origins = jnp.round(handles_yx).astype(jnp.int32) - radius - 1
+    patches = reader.patches(origins - 1, size + 2)  # with the ring that q + d may touch
+
+    gap = targets_yx - handles_yx
+    far = distances(handles_yx, targets_yx)
+    direction = gap / (far[:, None] + 1e-7)
+    shifted = jnp.zeros((*patches.shape[:1], size, size, patches.shape[-1]), patches.dtype)
+    for row in (-1, 0, 1):
+        for column in (-1, 0, 1):
+            weight = hat(direction[:, 0] - row) * hat(direction[:, 1] - column)
+            window = patches[:, 1 + row : 1 + row + size, 1 + column : 1 + column + size]
+            shifted = shifted + weight[:, None, None, None] * window
+    here = jax.lax.stop_gradient(patches[:, 1:-1, 1:-1])
+    per_pixel = jnp.mean(jnp.abs(shifted - here), -1)
+
+    pixels = [origins[:, axis, None] + jnp.arange(size, dtype=jnp.int32) for axis in (0, 1)]
+    inside = [(p >= 0) & (p < reader.side) for p in pixels]
+    stretch = reader.side / (reader.side - 1)
+    squared = [jnp.square(p.astype(jnp.float32) * stretch - handles_yx[:, axis, None]) for axis, p in enumerate(pixels)]
+    near = squared[0][:, :, None] + squared[1][:, None, :] < radius**2
+    counted = near & inside[0][:, :, None] & inside[1][:, None, :]
+    mean = jnp.sum(jnp.where(counted, per_pixel, 0.0), (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1)
+    return jnp.sum(jnp.where(far > 1.0, mean, 0.0))
+
+
+def mask_loss(reader: PatchReader, start_features: jax.Array, mask: jax.Array) -> jax.Array:
+    """How far the features have left the start where the image must stay.
+
+    Args:
+      reader: the current features.
+      start_features: [R, R, C], those of the first iteration.
+      mask: [H, W], 1 where the image must stay.
+
+    Returns:
+      The mean over all pixels and channels of |mask · (F − F_0)|.
+    """
+    change = resize_to_image(reader.features - start_features, reader.side)
+    return jnp.mean(jnp.abs(mask[..., None] * change))

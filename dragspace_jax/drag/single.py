@@ -1,0 +1,126 @@
+"""One edit from start to end: the thin host loop around the compiled chunks."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dragspace_jax.drag.edit import DragSettings, EditError, Outcome, make_edit
+from dragspace_jax.drag.loop import begin_compiled, run_chunk
+from dragspace_jax.spaces import Space, WPlus
+from dragspace_jax.stylegan2 import Generator
+
+CHUNK = 10
+"""Iterations between two looks of the host."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DragResult:
+    """A finished drag; T iterations ran.
+
+    Attributes:
+      outcome: how it ended.
+      ws: [L, D] float32, the final latents.
+      handles_yx: [T, N, 2] float32, tracked at iteration t before its update, pixels.
+      latents: [T, L, D] float32, after iteration t.
+      loss: [T] float32.
+      targets_yx: [N, 2] float32, pixels.
+      seconds: wall-clock time of the loop, compilation included.
+      seconds_to_first: the part of it until the first chunk was there.
+    """
+
+    outcome: Outcome
+    ws: np.ndarray
+    handles_yx: np.ndarray
+    latents: np.ndarray
+    loss: np.ndarray
+    targets_yx: np.ndarray
+    seconds: float
+    seconds_to_first: float
+
+    @property
+    def steps(self) -> int:
+        """Iterations that ran, the stopping one included."""
+        return len(self.loss)
+
+    @property
+    def distances(self) -> np.ndarray:
+        """[N], last distance of every handle to its target, pixels."""
+        return np.linalg.norm(self.targets_yx - self.handles_yx[-1], axis=1)
+
+
+def drag_one(
+    model: Generator,
+    ws: ArrayLike,
+    handles_yx: ArrayLike,
+    targets_yx: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    space: Space | None = None,
+    settings: DragSettings | None = None,
+    on_progress: Callable[[int, np.ndarray], None] | None = None,
+) -> DragResult:
+    """Drag the handles of one image to their targets by the published loop.
+
+    Args:
+      model: the generator.
+      ws: [L, D] or [1, L, D], the image's latents.
+      handles_yx, targets_yx: [N, 2], pixels of the image, (y, x); handles are rounded to whole pixels.
+      mask: [H, W], 1 where the image must stay, 0 where it may change.
+      space: coordinates to move in; default W+ on the first 6 layers.
+      settings: default `DragSettings()`.
+      on_progress: called after every chunk with the iterations done and the handles [N, 2] (y, x).
+
+    Returns:
+      The result; a drag that does not arrive is an outcome, not an error.
+
+    Raises:
+      EditError: bad points, mask, latents or settings.
+      SpaceError: a space that does not fit the model.
+    """
+    space = WPlus() if space is None else space
+    space.check(model)
+    settings = (DragSettings() if settings is None else settings).resolved(model.config)
+    edit = make_edit(handles_yx, targets_yx, model.config.resolution, mask)
+    start = _latents(model, ws)
+
+    began, first = time.perf_counter(), None
+    lane, state = begin_compiled(model, space, edit, start, settings=settings)
+    infos = []
+    while True:
+        state, info = run_chunk(model, space, lane, state, settings=settings, length=min(CHUNK, settings.steps))
+        info = jax.device_get(info)
+        infos.append(jax.tree.map(lambda leaf, ran=info.ran: leaf[ran], info))
+        first = time.perf_counter() - began if first is None else first
+        if on_progress is not None:
+            on_progress(sum(len(i.loss) for i in infos), infos[-1].handles_yx[-1])
+        if int(state.outcome) != Outcome.RUNNING:
+            break
+    trace = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
+    return DragResult(
+        outcome=Outcome(int(state.outcome)),
+        ws=trace.ws[-1],
+        handles_yx=trace.handles_yx,
+        latents=trace.ws,
+        loss=trace.loss,
+        targets_yx=np.asarray(edit.targets_yx),
+        seconds=time.perf_counter() - began,
+        seconds_to_first=first,
+    )
+
+
+def _latents(model: Generator, ws: ArrayLike) -> jax.Array:
+    array = np.asarray(ws, np.float32)
+    array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+    expected = (model.config.num_ws, model.config.w_dim)
+    if array.shape != expected:
+        raise EditError(f"the latents have shape {array.shape}; the model takes [{expected[0]}, {expected[1]}]")
+    if not np.isfinite(array).all():
+        raise EditError("the latents hold numbers that are not finite")
+    return jnp.asarray(array)

@@ -1,0 +1,39 @@
+"""Point tracking: nearest neighbour in feature space (DragGAN, arXiv 2305.10973, section 3.3; DESIGN §5.5)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.drag.patches import PatchReader
+
+
+def track(reader: PatchReader, reference: jax.Array, handles_yx: jax.Array, radius: int) -> jax.Array:
+    """Find every handle again.
+
+    Args:
+      reader: the current features.
+      reference: [N, C], each handle's features at the start.
+      handles_yx: [N, 2] float32, the handles' last positions, whole pixels.
+      radius: of the square window, in pixels; the window is cut at the image border.
+
+    Returns:
+      [N, 2] float32, whole pixels: the window's pixel nearest to the reference in L2; the first in row order wins.
+    """
+    size = 2 * radius + 1
+    origins = jnp.round(handles_yx).astype(jnp.int32) - radius
+    patches = reader.patches(origins, size)
+    difference = patches - jnp.broadcast_to(reference[:, None, None, :], patches.shape)
+    distance = jnp.sum(jnp.square(difference), -1)
+    offsets = jnp.arange(size, dtype=jnp.int32)
+    rows, columns = (origins[:, axis, None] + offsets for axis in (0, 1))
+    inside = [(positions >= 0) & (positions < reader.side) for positions in (rows, columns)]
+    distance = jnp.where(inside[0][:, :, None] & inside[1][:, None, :], distance, jnp.inf)
+    best = jnp.argmin(distance.reshape(distance.shape[0], -1), 1).astype(jnp.int32)
+    found = origins + jnp.stack([best // size, best % size], 1)
+    return found.astype(jnp.float32)
+
+
+def features_at(reader: PatchReader, points_yx: jax.Array) -> jax.Array:
+    """Features at whole pixels [N, 2]: [N, C]."""
+    return reader.patches(jnp.round(points_yx).astype(jnp.int32), 1)[:, 0, 0]

@@ -1,0 +1,82 @@
+"""What a space is: a chart that turns K coordinates into latents, and those into styles.
+
+`encode` splits latents into coordinates and a base; the base holds what an edit does not move, so that decoding what
+was encoded gives the same latents. W-like spaces, the ones here, move the first `layers` layers of W+ and go through
+the model's affine maps; whatever is fixed has its styles computed once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.errors import DragspaceError
+from dragspace_jax.stylegan2 import Generator, Styles
+
+
+class SpaceError(DragspaceError):
+    """A space that does not fit the model or the latents."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Base:
+    """What stays while the coordinates move.
+
+    Attributes:
+      ws: [L, D], the latents an edit starts from.
+      residual: [n, D], what the coordinates do not express of the moving layers.
+      styles: {name: [1, C]} of the convolutions that the moving layers do not feed.
+    """
+
+    ws: jax.Array
+    residual: jax.Array
+    styles: dict[str, jax.Array]
+
+
+class Space(ABC):
+    """A W-like space on the first `layers` layers of W+; a pytree."""
+
+    layers: int
+
+    @abstractmethod
+    def coordinates(self, moving: jax.Array) -> jax.Array:
+        """Coordinates [K] of the moving layers' latents [n, D]."""
+
+    @abstractmethod
+    def displaced(self, coordinates: jax.Array) -> jax.Array:
+        """The latents [n, D] that coordinates [K] express, without the residual; [1, D] if they share one vector."""
+
+    def residual(self, moving: jax.Array, coordinates: jax.Array) -> jax.Array:
+        """What is left of the moving layers [n, D] beside their coordinates."""
+        return moving - self.displaced(coordinates)
+
+    def check(self, model: Generator) -> None:
+        """Raises SpaceError if the space does not fit the model."""
+        if not 1 <= self.layers <= model.config.num_ws:
+            raise SpaceError(f"layers is {self.layers}; the model has {model.config.num_ws} layers of W+")
+
+    def encode(self, model: Generator, ws: jax.Array) -> tuple[jax.Array, Base]:
+        """ws [L, D] → coordinates [K] and the base."""
+        moving = ws[: self.layers]
+        coordinates = self.coordinates(moving)
+        fixed = [name for name, layer in model.synthesis.layer_of().items() if layer >= self.layers]
+        styles = model.synthesis.styles(ws[None], fixed)
+        return coordinates, Base(ws=ws, residual=self.residual(moving, coordinates), styles=styles)
+
+    def latents(self, coordinates: jax.Array, base: Base) -> jax.Array:
+        """Coordinates [K] → ws [L, D]."""
+        return base.ws.at[: self.layers].set(base.residual + self.displaced(coordinates))
+
+    def decode(self, model: Generator, coordinates: jax.Array, base: Base) -> Styles:
+        """Coordinates [K] → styles {name: [1, C]}; only the moving layers go through the affine maps."""
+        moved = [name for name, layer in model.synthesis.layer_of().items() if layer < self.layers]
+        return {**base.styles, **model.synthesis.styles(self.latents(coordinates, base)[None], moved)}
+
+
+def broadcast_layers(vector: jax.Array, layers: int) -> jax.Array:
+    """One w [D] for every moving layer: [n, D]."""
+    return jnp.broadcast_to(vector[None], (layers, vector.shape[0]))

@@ -1,0 +1,46 @@
+"""W+ and W: the published coordinates of a drag (DragGAN, arXiv 2305.10973, section 3.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.spaces.base import Space, broadcast_layers
+
+DEFAULT_LAYERS = 6
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WPlus(Space):
+    """The first `layers` latents of W+, each for itself: K = n·D."""
+
+    layers: int = dataclasses.field(default=DEFAULT_LAYERS, metadata={"static": True})
+
+    def coordinates(self, moving: jax.Array) -> jax.Array:
+        return moving.reshape(-1)
+
+    def displaced(self, coordinates: jax.Array) -> jax.Array:
+        return coordinates.reshape(self.layers, -1)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class W(Space):
+    """One latent, started from layer 0's, for all of the first `layers` layers: K = D.
+
+    As in the published loop, the other moving layers take layer 0's latent from the start, so there is no residual.
+    """
+
+    layers: int = dataclasses.field(default=DEFAULT_LAYERS, metadata={"static": True})
+
+    def coordinates(self, moving: jax.Array) -> jax.Array:
+        return moving[0]
+
+    def displaced(self, coordinates: jax.Array) -> jax.Array:
+        return broadcast_layers(coordinates, self.layers)
+
+    def residual(self, moving: jax.Array, coordinates: jax.Array) -> jax.Array:
+        return jnp.zeros_like(moving)
