@@ -8,9 +8,6 @@ from pathlib import Path
 
 import platformdirs
 
-# Compilations that take less are recompiled as quickly as they are read.
-_MIN_COMPILE_SECONDS = 0.2
-
 
 def cache_folder() -> Path:
     """The folder for what this program may always compute again (compiled programs, fitted bases)."""
@@ -26,7 +23,8 @@ def configure_compilation_cache(enabled: bool) -> None:
     settings: dict[str, str | float | bool] = {"jax_enable_compilation_cache": enabled}
     if enabled and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         settings["jax_compilation_cache_dir"] = str(cache_folder() / "compiled")
-        settings["jax_persistent_cache_min_compile_time_secs"] = _MIN_COMPILE_SECONDS
+        # Everything is kept: the many short compilations of a start add up, and their files are small.
+        settings["jax_persistent_cache_min_compile_time_secs"] = 0.0
     if "jax" in sys.modules:
         import jax
 

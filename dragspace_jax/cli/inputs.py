@@ -107,10 +107,10 @@ def load_one_latent(path: str | Path, config: GeneratorConfig) -> np.ndarray:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
             if "ws" not in content.files:
                 keys = ", ".join(content.files) or "none"
                 raise UserError(f"latents {path}: the archive has no array `ws`; it has {keys}")

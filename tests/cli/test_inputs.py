@@ -1,0 +1,107 @@
+"""Seeds, labels and latents from a person's hands."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.inputs import label_vector, load_latents, load_one_latent, parse_seeds, seed_latents
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("3", [3]), ("0-3", [0, 1, 2, 3]), ("1,5,9-11", [1, 5, 9, 10, 11]), (" 4 , 2-2,4", [4, 2])],
+)
+def test_seeds(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "1,,2", "5-2", "4294967296", "0-4294967295", "1.5"])
+def test_bad_seeds(text):
+    with pytest.raises(UserError, match="seeds"):
+        parse_seeds(text)
+
+
+def test_the_latent_of_a_seed_is_that_of_the_published_tools(tiny_generator):
+    z = np.random.RandomState(5).randn(1, 16).astype(np.float32)
+    expected = tiny_generator.mapping(z, psi=0.5)
+    latents = seed_latents(tiny_generator, [4, 5], psi=0.5)
+    assert latents.shape == (2, 8, 16)
+    np.testing.assert_allclose(latents[1], expected[0], atol=1e-6)
+
+
+def test_labels(tiny_config):
+    classes = dataclasses.replace(tiny_config, c_dim=3)
+    np.testing.assert_array_equal(label_vector(classes, 2), [[0, 0, 1]])
+    assert label_vector(tiny_config, None) is None
+    for config, label in [(classes, None), (classes, 3), (classes, -1), (tiny_config, 0)]:
+        with pytest.raises(UserError, match="label"):
+            label_vector(config, label)
+
+
+@pytest.mark.parametrize("shape", [(8, 16), (1, 8, 16), (3, 8, 16)])
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+def test_latents_in_their_shapes(tmp_path, tiny_config, shape, kind):
+    ws = np.random.RandomState(0).randn(*shape)  # float64, as numpy makes it
+    path = tmp_path / f"ws.{kind}"
+    if kind == "npy":
+        np.save(path, ws)
+    else:
+        np.savez(path, ws=ws, other=ws)
+    loaded = load_latents(path, tiny_config)
+    assert loaded.dtype == np.float32
+    np.testing.assert_allclose(loaded, ws.reshape(-1, 8, 16), rtol=1e-6)
+
+
+class _Pickled:
+    """Would leave a file behind if the loader unpickled it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_bad_latents(tmp_path, tiny_config):
+    good = np.zeros((8, 16), np.float32)
+    trap = tmp_path / "trap"
+    broken = good.copy()
+    broken[3, 3] = np.nan
+    arrays = {
+        "shape": (np.zeros((7, 16), np.float32), r"\[7, 16\].*\[8, 16\] or \[n, 8, 16\]"),
+        "flat": (np.zeros(128, np.float32), r"\[128\]"),
+        "empty": (np.zeros((0, 8, 16), np.float32), r"\[0, 8, 16\]"),
+        "nan": (broken, "not finite"),
+        "huge": (good.astype(np.float64) + 1e300, "not finite"),
+        "text": (np.full((8, 16), "a"), "floating-point"),
+        "pickle": (np.array([_Pickled(trap)], dtype=object), "not an array file"),
+    }
+    for name, (array, message) in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array, allow_pickle=True)
+        with pytest.raises(UserError, match=message):
+            load_latents(tmp_path / f"{name}.npy", tiny_config)
+    assert not trap.exists()
+    np.savez(tmp_path / "key.npz", w=good)
+    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "nothing").write_bytes(b"")
+    np.savez(tmp_path / "cut.npz", ws=good)
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-40])
+    for name, message in [
+        ("key.npz", "no array `ws`; it has w"),
+        ("text.txt", "not an array file"),
+        ("nothing", "not an array file"),
+        ("cut.npz", "not an array file"),
+        ("absent.npy", "no such file"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            load_latents(tmp_path / name, tiny_config)
+
+
+def test_one_latent(tmp_path, tiny_config):
+    np.save(tmp_path / "one.npy", np.ones((1, 8, 16), np.float32))
+    np.save(tmp_path / "two.npy", np.ones((2, 8, 16), np.float32))
+    assert load_one_latent(tmp_path / "one.npy", tiny_config).shape == (8, 16)
+    with pytest.raises(UserError, match="holds 2 latents"):
+        load_one_latent(tmp_path / "two.npy", tiny_config)

@@ -1,0 +1,89 @@
+"""The command group: what it imports, how it fails, where compiled programs go."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from dragspace_jax.cli.errors import user_errors
+from dragspace_jax.cli.main import main
+from dragspace_jax.errors import DragspaceError
+
+
+def _python(code: str, **environment: str) -> str:
+    values = {k: v for k, v in os.environ.items() if not k.startswith("JAX_COMPILATION")} | environment
+    return subprocess.run(
+        [sys.executable, "-c", code], env=values, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def test_help_names_every_command(dragspace):
+    result = dragspace("--help")
+    assert result.exit_code == 0
+    for name in ("convert", "demo", "drag", "generate", "inspect"):
+        assert f"\n  {name} " in result.output
+
+
+def test_every_listed_command_exists():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+
+
+def test_help_does_not_import_jax():
+    code = "import sys; from dragspace_jax.cli.main import main; main(['--help'], standalone_mode=False); "
+    assert _python(code + "print('jax' in sys.modules)").endswith("False")
+
+
+def test_version(dragspace):
+    assert dragspace("--version").output.startswith("dragspace-jax ")
+
+
+def test_unknown_commands_and_options_are_errors(dragspace):
+    assert dragspace("nothing").exit_code == 2
+    assert dragspace("generate", "--nothing").exit_code == 2
+
+
+def test_errors_of_the_package_are_one_line(tmp_path):
+    with pytest.raises(click.ClickException, match="first second") as caught, user_errors():
+        raise DragspaceError("first\nsecond")
+    assert caught.value.exit_code == 2
+    with pytest.raises(click.ClickException, match="absent"), user_errors():
+        (tmp_path / "absent").read_text()
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    with pytest.raises(ValueError, match="a bug"), user_errors():
+        raise ValueError("a bug")
+
+
+_COMPILE = """
+from dragspace_jax.cli.cache import configure_compilation_cache
+configure_compilation_cache({enabled})
+import jax
+jax.jit(lambda x: x * 2 + 1)(jax.numpy.ones(3))
+print(jax.config.jax_compilation_cache_dir)
+"""
+
+
+def test_compiled_programs_are_kept_in_the_users_cache(tmp_path):
+    folder = Path(_python(_COMPILE.format(enabled=True), XDG_CACHE_HOME=str(tmp_path)))
+    assert folder.is_relative_to(tmp_path)
+    assert list(folder.iterdir())
+
+
+def test_the_cache_can_be_turned_off(tmp_path):
+    _python(_COMPILE.format(enabled=False), XDG_CACHE_HOME=str(tmp_path))
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_the_users_own_cache_folder_holds(tmp_path):
+    own = tmp_path / "own"
+    settings = {"JAX_COMPILATION_CACHE_DIR": str(own), "XDG_CACHE_HOME": str(tmp_path / "user")}
+    assert _python(_COMPILE.format(enabled=True), **settings) == str(own)
+    assert not (tmp_path / "user").exists()

@@ -1,0 +1,80 @@
+"""Strict arithmetic for all tests, a small random model, and no traces in the user's folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from click.testing import CliRunner, Result
+from flax import nnx
+
+from dragspace_jax.checkpoint import build_generator, parameters, save_parameters
+from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
+from dragspace_jax.stylegan2.generator import Generator
+
+# What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs in pytest's cache folder, so that a second run of the tests compiles nothing again."""
+    assert config.cache is not None
+    folder = str(config.cache.mkdir("jax-compiled"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder  # for the processes that tests start
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _user_cache_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("user-cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> GeneratorConfig:
+    """A 32 px generator: L = 8 layers, D = 16."""
+    return GeneratorConfig(
+        resolution=32, channels=channel_table(32, 256, 16), z_dim=16, w_dim=16, mapping_layers=2, conv_clamp=256.0
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_generator(tiny_config: GeneratorConfig) -> Generator:
+    """`tiny_config` with random weights; biases, noise strengths and w_avg too. Do not change it."""
+    values = parameters(Generator(tiny_config, rngs=nnx.Rngs(0)))
+    random = np.random.RandomState(0)
+    for name, value in values.items():
+        if name.endswith(("bias", "noise_strength", "w_avg")):
+            values[name] = value + jnp.asarray(0.2 * random.standard_normal(value.shape), jnp.float32)
+    return build_generator(tiny_config, values)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Generator) -> Path:
+    """`tiny_generator` as a model folder; do not change it."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    values = {name: np.asarray(value) for name, value in parameters(tiny_generator).items()}
+    save_parameters(folder, tiny_generator.config, values, source={"format": "random"})
+    return folder
+
+
+@pytest.fixture
+def dragspace():
+    """Run the command line in this process: dragspace("generate", "--seeds", 0, …) → click's Result."""
+    from dragspace_jax.cli.main import main
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(main, [str(a) for a in arguments])
+
+    return run

@@ -1,0 +1,39 @@
+"""What an installation holds."""
+
+import importlib
+import importlib.metadata
+from pathlib import Path
+
+import pytest
+
+import dragspace_jax
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_convert_installs_under_the_package():
+    assert importlib.import_module("dragspace_jax.convert").__name__ == "dragspace_jax.convert"
+
+
+def test_every_folder_with_code_is_a_package():
+    """The package search of setup.py passes over folders without `__init__.py`."""
+    folders = {path.parent for top in ("dragspace_jax", "convert") for path in (ROOT / top).rglob("*.py")}
+    assert sorted(f for f in folders if not (f / "__init__.py").exists()) == []
+
+
+def test_running_needs_neither_torch_nor_tensorflow():
+    requirements = importlib.metadata.requires("dragspace-jax") or []
+    needed = [r for r in requirements if "extra ==" not in r]
+    assert needed
+    assert not [r for r in needed if r.startswith(("torch", "tensorflow"))]
+
+
+@pytest.mark.parametrize("name", dragspace_jax.__all__)
+def test_public_names(name):
+    assert getattr(dragspace_jax, name) is not None
+    assert name in dir(dragspace_jax)
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = dragspace_jax.nothing

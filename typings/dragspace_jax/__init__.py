@@ -1,0 +1,1 @@
+../../dragspace_jax/__init__.py
