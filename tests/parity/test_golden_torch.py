@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 
+from .compare import below, golden_arrays, needs_golden, relative_error
 from .torch_discriminator import Discriminator
 from .torch_drag import Settings, drag
 from .torch_layers import load_published
 from .torch_stylegan2 import Generator
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
-pytestmark = pytest.mark.skipif(not GOLDEN.exists(), reason="the golden arrays are not part of the repository")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-def relative_error(actual, expected) -> float:
-    """Maximum absolute error, relative to the expected tensor's maximum."""
-    return float(np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max())
+pytestmark = needs_golden
 
 
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
-    with np.load(GOLDEN / "generator_r64.npz") as arrays:
-        return dict(arrays)
-
-
-def below(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+    return golden_arrays("generator_r64")
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +58,7 @@ def test_discriminator(golden):
 
 
 def test_drag():
-    with np.load(GOLDEN / "drag_r256_one_point.npz") as arrays:
-        golden = dict(arrays)
+    golden = golden_arrays("drag_r256_one_point")
     config = GeneratorConfig(
         resolution=256, channels=channel_table(256, 2048, 32), z_dim=32, w_dim=32, mapping_layers=2
     )
