@@ -1,1 +1,54 @@
-"""Checkpoints of other projects, read without running anything found in them."""
+"""Checkpoints of other projects, turned into model folders without running anything found in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dragspace_jax.checkpoint import save_parameters
+from dragspace_jax.convert.check import ConvertError
+from dragspace_jax.convert.names import from_nvlabs
+from dragspace_jax.convert.source import Checkpoint, opened, sha256
+
+__all__ = ["Checkpoint", "ConvertError", "convert", "from_nvlabs", "opened"]
+
+
+def convert(
+    source: str | Path, out: str | Path, *, force: bool = False, with_discriminator: bool = False
+) -> Checkpoint:
+    """Turn a published checkpoint into a model folder that `dragspace_jax.load` opens.
+
+    Args:
+      source: an NVlabs pickle (PyTorch or TensorFlow) or a rosinality `.pt`; which, the file itself tells.
+      out: the folder to make.
+      force: replace a model folder that is there already.
+      with_discriminator: convert the discriminator too.
+
+    Returns:
+      What the file held. Its arrays cannot be read any more.
+
+    Raises:
+      ConvertError: a source that cannot be converted, or a place that is taken; nothing has been written then.
+    """
+    source, out = Path(source), Path(out)
+    _require_free(source, out, force)
+    with opened(source, with_discriminator=with_discriminator) as checkpoint:
+        discriminator = checkpoint.discriminator
+        save_parameters(
+            out,
+            checkpoint.generator.config,
+            checkpoint.generator.read(),
+            discriminator_config=None if discriminator is None else discriminator.config,
+            discriminator_values=None if discriminator is None else discriminator.read(),
+            source={"format": checkpoint.format, "sha256": sha256(source), "file": source.name, **checkpoint.notes},
+        )
+    return checkpoint
+
+
+def _require_free(source: Path, out: Path, force: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if not force:
+        raise ConvertError(f"{out} is there already; --force replaces a model folder")
+    # A folder is deleted as a whole: only what this program made may be.
+    if not (out / "config.json").is_file() or source.resolve().is_relative_to(out.resolve()):
+        raise ConvertError(f"{out} is not a model folder, so --force does not replace it; give another place")

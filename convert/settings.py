@@ -1,0 +1,68 @@
+"""Checks of settings that all formats share: the resampling filter, the activation, what must have a fixed value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dragspace_jax.convert.check import ConvertError, listed
+
+Taps = tuple[float, float, float, float]
+
+
+def filter_taps(values: object, where: str) -> Taps:
+    """The four taps of a resampling filter, the smallest scaled to 1, from its taps [4] or its kernel [4, 4].
+
+    Raises:
+      ConvertError: another number of taps, not separable, or not symmetric.
+    """
+    kernel = np.asarray(values, np.float64) if values is not None else np.zeros(0)
+    if kernel.shape == (4,):
+        kernel = np.outer(kernel, kernel)
+    if kernel.shape != (4, 4) or not np.isfinite(kernel).all() or kernel.sum() <= 0:
+        raise ConvertError(f"unsupported resample filter at {where}: four separable taps are needed")
+    taps = kernel.sum(0) / np.sqrt(kernel.sum())
+    if not np.allclose(np.outer(taps, taps), kernel, atol=1e-5 * np.abs(kernel).max()):
+        raise ConvertError(f"unsupported resample filter at {where}: it is not separable and equal in both axes")
+    if not np.allclose(taps, taps[::-1], atol=1e-5 * np.abs(taps).max()):
+        raise ConvertError(f"unsupported resample filter at {where}: it is not symmetric")
+    first, second, third, fourth = (round(float(tap), 4) for tap in taps / np.abs(taps[taps != 0]).min())
+    return first, second, third, fourth
+
+
+def clamp_value(value: object) -> float | None:
+    """conv_clamp as a config has it. Raises ConvertError if it is neither None nor a positive number."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConvertError(f"unsupported conv_clamp {value!r}: it must be None or a positive number")
+    return float(value)
+
+
+def one_value(values: Mapping[str, Any], setting: str, default: Any) -> Any:
+    """The value that all layers share: {layer: value} → value, `default` if there are no layers.
+
+    Raises:
+      ConvertError: layers differ.
+    """
+    different = {repr(value): layer for layer, value in values.items()}
+    if len(different) > 1:
+        examples = ", ".join(f"{value} in {layer}" for value, layer in different.items())
+        raise ConvertError(f"{setting} differs between layers ({examples}); one value for all is supported")
+    return next(iter(values.values()), default)
+
+
+def require(settings: Mapping[str, Any], required: Mapping[str, Any], where: str) -> None:
+    """Raises ConvertError if a setting is there and has another value than the one supported."""
+    for setting, value in required.items():
+        if setting in settings and settings[setting] != value:
+            raise ConvertError(f"unsupported {setting} {settings[setting]!r} in {where}: only {value!r} is supported")
+
+
+def require_known(settings: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    """Raises ConvertError if there are settings of which nothing is known; it lists them."""
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ConvertError(f"unknown settings in {where}: {listed(unknown)}")
