@@ -1,29 +1,40 @@
 """Drag editing of StyleGAN2 images, compiled.
 
-The public names are imported on first use: `dragspace --help` and `import dragspace_jax` load no JAX.
+The public names are imported on first use, so that `dragspace --help` does not wait for JAX.
 """
-
-from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dragspace_jax.checkpoint import load
+    from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
     from dragspace_jax.errors import DragspaceError
+    from dragspace_jax.spaces import PCA, W, WPlus, fit_pca
 
-_HOMES = {
-    "DragspaceError": "dragspace_jax.errors",
-    "load": "dragspace_jax.checkpoint",
-}
+__all__ = [
+    "PCA",
+    "DragResult",
+    "DragSettings",
+    "DragspaceError",
+    "Outcome",
+    "W",
+    "WPlus",
+    "drag_one",
+    "fit_pca",
+    "load",
+]
 
-__all__ = ["DragspaceError", "load"]
+_MODULES = ("errors", "checkpoint", "drag", "spaces")
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        for module in _MODULES:
+            found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)
+            if found is not None:
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
