@@ -29,8 +29,10 @@ class FileSpan:
     is_text: bool
 
     def read(self) -> bytes:
+        position = self.stream.tell()  # somebody may be in the middle of the file
         self.stream.seek(self.offset)
         data = self.stream.read(self.length)
+        self.stream.seek(position)
         try:
             return data.decode("utf-8").encode("latin-1") if self.is_text else data
         except UnicodeError as error:

@@ -75,8 +75,8 @@ def _channels(found: Found, prefix: str, places: Iterable[tuple[str, int]], reso
 def _resolution(found: Found, prefix: str, stated: int | None) -> int:
     blocks = [match[1] for name in found if (match := re.match(re.escape(prefix) + r"b(\d{1,4})\.", name))]
     resolution = max((int(block) for block in blocks), default=0) if stated is None else stated
-    if resolution not in block_resolutions(1024)[1:]:
-        raise ConvertError(f"the resolution is {resolution}; a StyleGAN2 of 8 to 1024 px (a power of two) is needed")
+    if type(resolution) is not int or resolution not in block_resolutions(1024)[1:]:
+        raise ConvertError(f"the resolution is {resolution!r}; a StyleGAN2 of 8 to 1024 px (a power of two) is needed")
     return resolution
 
 
