@@ -4,7 +4,7 @@ The public names are imported on first use, so that `dragspace --help` does not 
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax.checkpoint import load
@@ -28,7 +28,7 @@ __all__ = [
 _MODULES = ("errors", "checkpoint", "drag", "spaces")
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name in __all__:
         for module in _MODULES:
             found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)
