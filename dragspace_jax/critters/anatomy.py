@@ -71,7 +71,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Projected parts of a batch of heads; every array is [B, 1, 1]. Pairs are (left, right)."""
+    """Projected parts of a batch of heads; every array is [1, B, 1, 1]. Pairs are (left, right)."""
 
     skull: Point
     skull_radii: tuple[jax.Array, jax.Array]
@@ -109,7 +109,7 @@ def pair(a: dict[str, jax.Array], place: Place, width=1.0, drop=0.0) -> tuple[Pa
 
 
 def place_parts(kind: str, a: dict[str, jax.Array]) -> Anatomy:
-    """Parts of heads of one kind with attributes {name: [B, 1, 1]}."""
+    """Parts of heads of one kind with attributes {name: [1, B, 1, 1]}."""
     build = BUILDS[kind]
     width, muzzle, gape = a["head_width"], a["muzzle_size"], a["mouth_opening"] * build.gape
     lift = 0.10 * a["smile"]

@@ -8,7 +8,7 @@ construction. Both kinds share the attributes and the map: one z is a dog and a 
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from statistics import NormalDist
 
 import jax
@@ -111,8 +111,9 @@ def entangle(z: jax.Array) -> jax.Array:
     if z.ndim != 2 or z.shape[-1] != LATENT_DIM:
         raise ValueError(f"z has shape {z.shape}; entangle needs [B, {LATENT_DIM}]")
     weights = _weights()
-    high = jax.lax.Precision.HIGHEST
-    hidden = jnp.tanh(jnp.matmul(z, weights["inner"], precision=high) + weights["bias"])
-    mixed = jnp.matmul(z, weights["linear"], precision=high) + jnp.matmul(hidden, weights["outer"], precision=high)
-    share = jax.scipy.special.ndtr(_SPREAD * (mixed + weights["offset"]) + weights["quantile"])
-    return weights["low"] + (weights["high"] - weights["low"]) * share
+    dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    hidden = jnp.tanh(dot(z, weights["inner"]) + weights["bias"][None])
+    mixed = dot(z, weights["linear"]) + dot(hidden, weights["outer"])
+    share = jax.scipy.special.ndtr(_SPREAD * (mixed + weights["offset"][None]) + weights["quantile"][None])
+    low, high = weights["low"][None], weights["high"][None]
+    return low + (high - low) * share

@@ -11,7 +11,7 @@ from dragspace_jax.critters.shapes import Point, coverage, smoothstep, tapered, 
 
 
 class Ear(NamedTuple):
-    """The centre line of an ear, [B, 1, 1] each."""
+    """The centre line of an ear, [1, B, 1, 1] each."""
 
     base: Point
     middle: Point

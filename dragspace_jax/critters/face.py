@@ -14,7 +14,7 @@ _INK = (0.17, 0.11, 0.11)
 
 
 class Eye(NamedTuple):
-    """An eye's opening, [B, 1, 1] each: its centre, radii, how far open it is, and how far its middle hangs."""
+    """An eye's opening, [1, B, 1, 1] each: its centre, radii, how far open it is, and how far its middle hangs."""
 
     centre: Point
     rx: jax.Array
@@ -69,7 +69,7 @@ def paint_eye(canvas: Canvas, at: Point, kind: str, part: Part, radii, eye: Eye,
 
 
 class Mouth(NamedTuple):
-    """Distances [B, H, W] of the mouth's line and cavity, and how far down the cavity a pixel is (0 to 1)."""
+    """Distances [1, B, H, W] of the mouth's line and cavity, and how far down the cavity a pixel is (0 to 1)."""
 
     line: jax.Array
     cavity: jax.Array

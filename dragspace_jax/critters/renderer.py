@@ -28,7 +28,7 @@ from dragspace_jax.critters.shading import (
     over,
     rim,
 )
-from dragspace_jax.critters.shapes import Point, coverage, ellipse, smoothstep, tapered, union
+from dragspace_jax.critters.shapes import Point, coverage, ellipse, tapered, union
 
 SEGMENTS = ("background", "body", "head", "ear_left", "ear_right", "eye_left", "eye_right", "muzzle", "mouth", "nose")
 LANDMARKS = (
@@ -50,7 +50,7 @@ class Picture(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """The frame seen from the head: origin, size and turn of the head, [B, 1, 1] each; half frames per head unit."""
+    """The frame seen from the head: origin, size and turn of the head, [1, B, 1, 1] each; half frames per head unit."""
 
     x: jax.Array
     y: jax.Array
@@ -155,7 +155,7 @@ def render(kind: str, attributes: jax.Array, resolution: int) -> Picture:
         raise ValueError(f"kind {kind!r} is not drawn here; choose one of {', '.join(KINDS)}")
     if attributes.ndim != 2 or attributes.shape[-1] != len(ATTRIBUTES):
         raise ValueError(f"attributes have shape {attributes.shape}; render needs [B, {len(ATTRIBUTES)}]")
-    a = named(attributes[:, None, None, :])
+    a = named(attributes[None, :, None, None, :])
     frame = _Frame(a["head_x"], 0.08 + a["head_y"], a["head_size"], a["roll"])
     body = place_parts(kind, a)
     raised = (a["ear_left_raise"], a["ear_right_raise"])
@@ -170,9 +170,9 @@ def render(kind: str, attributes: jax.Array, resolution: int) -> Picture:
     pale = mix(fur, constant(0.99, 0.96, 0.91), 0.58 + 0.36 * a["blaze"])
     skin = constant(0.24, 0.17, 0.17) if kind == "dog" else constant(0.88, 0.52, 0.52)
     pixel = 2.0 / resolution / frame.size
-    row = (jnp.arange(resolution) + 0.5) * (2.0 / resolution) - 1.0
-    shape = (attributes.shape[0], resolution, resolution)
-    u, v = jnp.broadcast_to(row, shape), jnp.broadcast_to(row[:, None], shape)
+    row = (jnp.arange(resolution, dtype=jnp.float32) + 0.5) * (2.0 / resolution) - 1.0
+    shape = (1, attributes.shape[0], resolution, resolution)
+    u, v = jnp.broadcast_to(row[None, None, None], shape), jnp.broadcast_to(row[None, None, :, None], shape)
     at = frame.inward(u, v)
 
     canvas = _paint_scene(u, v, a, frame, fur, pixel)
@@ -183,7 +183,7 @@ def render(kind: str, attributes: jax.Array, resolution: int) -> Picture:
     canvas = paint_muzzle(canvas, at, body, pale, pixel, (7, 8))
     canvas = paint_nose(canvas, at, kind, body, skin, pixel, 9)
     for index, (part, eye) in enumerate(zip(body.eyes, eyes, strict=True)):
-        lid_fur = mix(fur, fur * 0.6, a["patch"] * (kind == "dog") * (index == 1))
+        lid_fur = mix(fur, fur * 0.6, a["patch"]) if kind == "dog" and index == 1 else fur
         canvas = paint_eye(canvas, at, kind, part, body.eye_radii, eye, a, (lid_fur, iris_colour(a)), pixel, 5 + index)
     if kind == "dog":
         ear_fur = mix(fur * 0.80, fur * 0.62, a["patch"])
@@ -191,6 +191,6 @@ def render(kind: str, attributes: jax.Array, resolution: int) -> Picture:
             canvas = paint_dog_ear(canvas, at, ear, up, ear_fur, pixel, 3 + index)
 
     points = [frame.outward(point) for point in _landmarks(body, ears, eyes)]
-    yx = jnp.stack([jnp.stack(jnp.broadcast_arrays(p.y, p.x), -1)[:, 0, 0] for p in points], 1)
+    yx = jnp.stack([jnp.stack(jnp.broadcast_arrays(p.y, p.x), -1)[0, :, 0, 0] for p in points], 1)
     image = jnp.clip(jnp.moveaxis(canvas.colour, 0, -1), 0.0, 1.0) * 2.0 - 1.0
-    return Picture(image, (yx + 1.0) * (0.5 * resolution) - 0.5, canvas.segments)
+    return Picture(image, (yx + 1.0) * (0.5 * resolution) - 0.5, canvas.segments[0])

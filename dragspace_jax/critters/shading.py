@@ -17,14 +17,14 @@ _IRISES = ((0.45, 0.26, 0.12), (0.86, 0.60, 0.15), (0.42, 0.66, 0.26), (0.27, 0.
 
 
 class Canvas(NamedTuple):
-    """A picture in progress: colour [3, B, H, W] and the number of the visible part [B, H, W]."""
+    """A picture in progress: colour [3, B, H, W] and the number of the visible part [1, B, H, W]."""
 
     colour: jax.Array
     segments: jax.Array
 
 
 def over(canvas: Canvas, colour: jax.Array, alpha: jax.Array, segment: int | None = None) -> Canvas:
-    """Paints a colour with coverage alpha [B, H, W]; with a segment, pixels more than half covered belong to it."""
+    """Paints a colour with coverage alpha [1, B, H, W]; with a segment, pixels more than half covered belong to it."""
     segments = canvas.segments
     if segment is not None:
         segments = jnp.where(alpha > 0.5, segment, segments)
@@ -63,7 +63,7 @@ def iris_colour(a: dict[str, jax.Array]) -> jax.Array:
 def background_colour(a: dict[str, jax.Array]) -> jax.Array:
     """A pastel [3, B, 1, 1]; the range of hues stops short of closing the circle."""
     turn = 2.0 * jnp.pi * (0.80 * a["background_hue"] + 0.09)
-    return jnp.stack([0.76 + 0.125 * jnp.cos(turn - phase) for phase in (0.0, 2.094, 4.189)])
+    return jnp.concatenate([0.76 + 0.125 * jnp.cos(turn - phase) for phase in (0.0, 2.094, 4.189)])
 
 
 def dome(at: Point, centre: Point, rx, ry) -> jax.Array:
@@ -77,7 +77,7 @@ def dome(at: Point, centre: Point, rx, ry) -> jax.Array:
 def lit(colour: jax.Array, light: jax.Array) -> jax.Array:
     """A matt colour under `light` as `dome` gives it; shadows turn a little cool, highlights a little warm."""
     light = jnp.maximum(light + 0.25, 0.0)
-    tint = jnp.stack([0.56 + 0.43 * light, 0.565 + 0.415 * light, 0.60 + 0.375 * light])
+    tint = jnp.concatenate([0.56 + 0.43 * light, 0.565 + 0.415 * light, 0.60 + 0.375 * light])
     return colour * tint + 0.03 * light * light
 
 

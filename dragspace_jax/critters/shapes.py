@@ -1,7 +1,7 @@
 """Signed distances of the few shapes an animal is made of, and how a distance becomes soft coverage.
 
-All lengths are in head units. Coordinates and distances broadcast against each other, usually [B, H, W] for a
-picture and [B, 1, 1] for a property of an animal. Negative is inside. Square roots carry a small constant so that
+All lengths are in head units. Coordinates and distances broadcast against each other, usually [1, B, H, W] for a
+picture and [1, B, 1, 1] for a property of an animal. Negative is inside. Square roots carry a small constant so that
 gradients stay finite at centres.
 """
 
