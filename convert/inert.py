@@ -1,145 +1,18 @@
 """What a checkpoint's pickle may name, and the inert values such names make.
 
 Nothing here is imported by a name from a file: a name is looked up in a fixed table, and what the table holds are
-constructors of the classes below, which only keep what they are given. Arrays stay in the file until they are read.
+constructors that only keep what they are given.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
-import math
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any
 
 from dragspace_jax.convert.check import ConvertError
-from dragspace_jax.convert.names import Shape
-
-
-@dataclasses.dataclass(frozen=True)
-class FileSpan:
-    """A long string of bytes (or of text that stands for bytes) left where it is in the file."""
-
-    stream: BinaryIO
-    offset: int
-    length: int
-    is_text: bool
-
-    def read(self) -> bytes:
-        position = self.stream.tell()  # somebody may be in the middle of the file
-        self.stream.seek(self.offset)
-        data = self.stream.read(self.length)
-        self.stream.seek(position)
-        try:
-            return data.decode("utf-8").encode("latin-1") if self.is_text else data
-        except UnicodeError as error:
-            raise ConvertError("a text that should stand for bytes holds other characters") from error
-
-
-def _bytes(data: object) -> bytes:
-    if isinstance(data, FileSpan):
-        return data.read()
-    if isinstance(data, bytes | bytearray):
-        return bytes(data)
-    raise ConvertError(f"an array's data is a {type(data).__name__}, not bytes")
-
-
-def _shape(shape: object) -> Shape:
-    if not isinstance(shape, tuple) or len(shape) > 8 or not all(type(n) is int and n >= 0 for n in shape):
-        raise ConvertError("an array has a shape that is none")
-    return shape
-
-
-class Dtype:
-    """A NumPy type of plain numbers."""
-
-    def __init__(self, code: object, *_: object) -> None:
-        if not isinstance(code, str) or not re.fullmatch(r"[<>|=]?(b1|[iu][1248]|f[248])", code):
-            raise ConvertError(f"numpy.dtype({str(code)[:20]!r}) is refused: only plain numbers are read")
-        self.value = np.dtype(code)
-
-    def build(self, state: object) -> None:
-        """(version, byte order, subarray, names, fields, …)."""
-        if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
-            raise ConvertError("numpy.dtype with fields is refused: only plain numbers are read")
-        if state[1] in ("<", ">"):
-            self.value = self.value.newbyteorder(state[1])
-
-
-class StoredArray:
-    """A NumPy array or scalar, in the file."""
-
-    def __init__(self) -> None:
-        self.shape: Shape = (0,)
-        self._dtype, self._data, self._order = np.dtype("f4"), b"", "C"
-
-    def set(self, shape: object, dtype: object, data: object, order: object) -> StoredArray:
-        if not isinstance(dtype, Dtype) or order not in ("C", "F"):
-            raise ConvertError("an array is described by something else than a shape, a type and an order")
-        self.shape, self._dtype, self._data, self._order = _shape(shape), dtype.value, data, order
-        size = math.prod(self.shape) * self._dtype.itemsize
-        # A text's length in the file says little about the bytes it stands for; read() finds out.
-        stated = data.length if isinstance(data, FileSpan) else len(_bytes(data))
-        if size > stated or (size < stated and not (isinstance(data, FileSpan) and data.is_text)):
-            raise ConvertError(f"an array of shape {list(self.shape)} comes with {stated} bytes of data")
-        return self
-
-    def build(self, state: object) -> None:
-        """(version, shape, dtype, is_fortran, data)."""
-        if not isinstance(state, tuple) or len(state) != 5:
-            raise ConvertError("a NumPy array has a state of another kind")
-        self.set(state[1], state[2], state[4], "F" if state[3] else "C")
-
-    def read(self) -> np.ndarray:
-        try:
-            flat = np.frombuffer(_bytes(self._data), self._dtype)
-            return flat.reshape(self.shape, order="F" if self._order == "F" else "C")
-        except ValueError as error:
-            raise ConvertError(f"an array of shape {list(self.shape)} has other data: {error}") from error
-
-
-@dataclasses.dataclass(frozen=True)
-class NestedStorage:
-    """A torch storage that lies in the pickle as a torch file of its own; looked through at once, opened later."""
-
-    data: Any
-
-    def __post_init__(self) -> None:
-        from dragspace_jax.convert import torchfile  # it needs the machine, which needs this module
-
-        torchfile.look_through(io.BytesIO(_bytes(self.data)))
-
-
-@dataclasses.dataclass(frozen=True)
-class StoredTensor:
-    """A view of a torch storage; sizes and strides in elements."""
-
-    storage: Any
-    offset: int
-    shape: Shape
-    stride: Shape
-
-    @classmethod
-    def rebuild(cls, storage: object, offset: object, size: object, stride: object, *_: object) -> StoredTensor:
-        shape, steps = _shape(size), _shape(stride)
-        if type(offset) is not int or offset < 0 or len(shape) != len(steps):
-            raise ConvertError("a tensor has an offset or a stride that is none")
-        return cls(storage, offset, shape, steps)
-
-    def read(self) -> np.ndarray:
-        from dragspace_jax.convert import torchfile  # torch is asked for only when a tensor is read
-
-        if not isinstance(self.storage, NestedStorage):
-            raise ConvertError("a tensor has no storage")
-        flat = torchfile.read_storage(_bytes(self.storage.data))
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
-        if 0 in self.shape or last >= flat.size or math.prod(self.shape) > flat.size:
-            raise ConvertError(f"a tensor of shape {list(self.shape)} reaches beyond its storage of {flat.size}")
-        steps = [step * flat.itemsize for step in self.stride]
-        return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps, writeable=False)
+from dragspace_jax.convert.stored import STORAGES, Dtype, FileSpan, StoredArray, StoredStorage, StoredTensor, bytes_of
 
 
 class Instance:
@@ -174,6 +47,20 @@ def _persistent(meta: object) -> Instance:
 
 def _empty_dict() -> dict[str, Any]:
     return {}
+
+
+def _nested_storage(data: object) -> StoredStorage:
+    """A storage as a torch file of its own inside a pickle: described at once, fetched later."""
+    from dragspace_jax.convert import torchfile  # it needs the machine, which needs this module
+
+    nested = io.BytesIO(bytes_of(data))
+    storage = torchfile.read(nested)
+    if not isinstance(storage, StoredStorage):
+        raise ConvertError("a torch file nested in the pickle holds something else than a storage")
+    offset = len(nested.getbuffer()) - storage.nbytes  # the numbers are the end of the file
+    # The bytes are let go of now, and read again when they are needed.
+    storage.fetch = lambda: bytes_of(data)[offset:]
+    return storage
 
 
 def _encode(text: object, encoding: object) -> Any:
@@ -211,7 +98,7 @@ _PICKLES: dict[str, Callable[..., Any] | None] = {
     "torch_utils.persistence._reconstruct_persistent_obj": _persistent,
     "dnnlib.util.EasyDict": _empty_dict,
     "dnnlib.tflib.network.Network": lambda: Instance("Network"),
-    "torch.storage._load_from_bytes": NestedStorage,
+    "torch.storage._load_from_bytes": _nested_storage,
     "numpy.dtype": Dtype,
     "numpy.ndarray": None,
     **{f"{core}.multiarray.{name}": make for core in ("numpy.core", "numpy._core") for name, make in _NUMPY.items()},
@@ -220,13 +107,10 @@ _PICKLES: dict[str, Callable[..., Any] | None] = {
         for core in ("numpy.core", "numpy._core")
     },
 }
-_STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool", "Untyped")
 _TORCH_FILES: dict[str, Callable[..., Any] | None] = {
     **_COMMON,
     "argparse.Namespace": lambda: Instance("argparse.Namespace"),
-    **{f"torch.{kind}Storage": None for kind in _STORAGES},
-    "torch.storage.UntypedStorage": None,
-    "torch.storage.TypedStorage": None,
+    **dict.fromkeys(STORAGES),
 }
 
 

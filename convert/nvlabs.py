@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed
-from dragspace_jax.convert.inert import Instance, StoredTensor
+from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.names import from_nvlabs
 from dragspace_jax.convert.settings import Taps, clamp_value, filter_taps, one_value, require
 from dragspace_jax.convert.shapes import discriminator_config, generator_config
+from dragspace_jax.convert.stored import StoredTensor
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 
 _DEEPEST = 8

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +14,8 @@ from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Param
 from dragspace_jax.convert.names import Shape, from_nvlabs
 from dragspace_jax.convert.settings import filter_taps, one_value
 from dragspace_jax.convert.shapes import generator_config
-from dragspace_jax.convert.torchfile import tensor_values
+from dragspace_jax.convert.stored import StoredTensor
 from dragspace_jax.stylegan2.config import GeneratorConfig
-
-if TYPE_CHECKING:
-    import torch
 
 W_AVG_SAMPLES = 10_000
 W_AVG_SEED = 0
@@ -31,20 +28,6 @@ _TAILS = {
     "activate.bias": "bias",
     "bias": "bias",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """A tensor of the opened file."""
-
-    value: torch.Tensor
-
-    @property
-    def shape(self) -> Shape:
-        return tuple(self.value.shape)
-
-    def read(self) -> np.ndarray:
-        return tensor_values(self.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,12 +95,12 @@ def read_file(content: object) -> tuple[FoundNetwork[GeneratorConfig], dict[str,
     found, unknown, filters = {}, [], {}
     for name, value in state.items():
         if name.endswith(".kernel"):
-            filters[name] = filter_taps(tensor_values(value), name)
+            filters[name] = filter_taps(value.read() if value.shape == (4, 4) else None, name)
         elif (mapped := _our_name(name)) is None:
             unknown.append(name)
         else:
             ours, published = mapped
-            found[ours] = Parameter.of(name, _Tensor(value), _layout(ours, published))
+            found[ours] = Parameter.of(name, value, _layout(ours, published))
     stated = {
         "architecture": "skip",
         "mapping_lr_multiplier": _LR_MULTIPLIER,
@@ -125,23 +108,21 @@ def read_file(content: object) -> tuple[FoundNetwork[GeneratorConfig], dict[str,
     }
     config = generator_config(found, stated)
     if latent_avg is not None:
-        found["mapping.w_avg"] = Parameter.of("latent_avg", _Tensor(latent_avg), _first(latent_avg.dim() - 1))
+        found["mapping.w_avg"] = Parameter.of("latent_avg", latent_avg, _first(len(latent_avg.shape) - 1))
         return closed(config, found, unknown), {}
     mean = _MeanOfW(dict(found), config.mapping_layers, (config.w_dim,))
     found["mapping.w_avg"] = Parameter.of("latent_avg", mean, _first(0))
     return closed(config, found, unknown), {"w_avg": {"samples": W_AVG_SAMPLES, "seed": W_AVG_SEED}}
 
 
-def _state_dict(content: object) -> tuple[Mapping[str, torch.Tensor], torch.Tensor | None]:
-    import torch  # whoever has the content has torch
-
-    if not isinstance(content, Mapping):
-        raise ConvertError(f"the file holds a {type(content).__name__}, not a rosinality checkpoint")
+def _state_dict(content: object) -> tuple[dict[str, StoredTensor], StoredTensor | None]:
+    if not isinstance(content, dict):
+        raise ConvertError(f"the torch file holds a {type(content).__name__}, not a rosinality checkpoint")
     state = content if "input.input" in content else content.get("g_ema")
-    if not isinstance(state, Mapping) or "input.input" not in state:
+    if not isinstance(state, dict) or "input.input" not in state:
         raise ConvertError("this torch file holds no rosinality generator (g_ema with input.input)")
     latent_avg = None if state is content else content.get("latent_avg")
     for name, value in {**state, "latent_avg": latent_avg}.items():
-        if value is not None and not isinstance(value, torch.Tensor):
-            raise ConvertError(f"{name} is a {type(value).__name__}, not a tensor")
+        if not isinstance(name, str) or not isinstance(value, StoredTensor | None):
+            raise ConvertError(f"{name!s:.40} is a {type(value).__name__}, not a tensor")
     return state, latent_avg

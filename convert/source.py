@@ -46,16 +46,16 @@ def opened(path: str | Path, *, with_discriminator: bool = False) -> Iterator[Ch
         raise ConvertError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
     with path.open("rb") as stream:
         try:
-            yield _read(path, stream, with_discriminator)
+            yield _read(stream, with_discriminator)
         except ConvertError as error:
             raise ConvertError(f"{path}: {error}") from error
 
 
-def _read(path: Path, stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
+def _read(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
     head = stream.read(4)
     stream.seek(0)
     if head == torchfile.ZIP_MAGIC:
-        return _rosinality(path, with_discriminator)
+        return _rosinality(stream, with_discriminator)
     try:
         content = Machine(stream, PICKLE_GLOBALS).load()
     except RefusedError:
@@ -64,7 +64,8 @@ def _read(path: Path, stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
         # Every pickle of protocol 2 and later begins so; anything else is a file of another kind.
         raise error if head[:1] == b"\x80" else ConvertError(_NOT_KNOWN) from error
     if content == torchfile.LEGACY_MAGIC:
-        return _rosinality(path, with_discriminator)
+        stream.seek(0)
+        return _rosinality(stream, with_discriminator)
     if isinstance(content, dict) and "G_ema" in content:
         generator, discriminator = nvlabs.read_pickle(content, with_discriminator)
         return Checkpoint(format="nvlabs-pytorch", generator=generator, discriminator=discriminator)
@@ -76,10 +77,10 @@ def _read(path: Path, stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
     raise ConvertError(f"{_NOT_KNOWN}: the pickle holds neither G_ema nor three networks")
 
 
-def _rosinality(path: Path, with_discriminator: bool) -> Checkpoint:
+def _rosinality(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
     if with_discriminator:
         raise ConvertError("discriminators of rosinality files are not converted: leave --with-discriminator out")
-    generator, notes = rosinality.read_file(torchfile.open_file(path))
+    generator, notes = rosinality.read_file(torchfile.read(stream))
     return Checkpoint(format="rosinality", generator=generator, notes=notes)
 
 

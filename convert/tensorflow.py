@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed
-from dragspace_jax.convert.inert import Instance, StoredArray
+from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.settings import clamp_value, filter_taps, require, require_known
 from dragspace_jax.convert.shapes import discriminator_config, generator_config
+from dragspace_jax.convert.stored import StoredArray
 from dragspace_jax.convert.tensorflow_names import Layout, discriminator_name, generator_name
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 

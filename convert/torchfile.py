@@ -1,102 +1,119 @@
-"""Files of `torch.save`, whole or nested in a pickle: looked through by our own machine, then opened by torch.
+"""Files of `torch.save`, whole or nested in a pickle: weights only, read without torch.
 
-torch opens them with `weights_only`; the look before it names what is refused, also where torch is not installed.
+Such a file describes its tensors in a pickle that refers to storages by persistent ids; the numbers lie beside it. The
+zip form has the pickle as `data.pkl` and each storage as a member. The legacy form has five pickles (a magic number,
+the protocol, the writer's machine, the object, the storages' keys) and then, for each key, a count and the numbers.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 from dragspace_jax.convert.check import ConvertError
-from dragspace_jax.convert.inert import TORCH_GLOBALS
+from dragspace_jax.convert.inert import TORCH_GLOBALS, Named
+from dragspace_jax.convert.stored import FileSpan, StoredStorage
 from dragspace_jax.convert.unpickle import Machine
-
-if TYPE_CHECKING:
-    import torch
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_DESCRIPTION = 64 * 2**20  # a zip's pickle holds names and shapes only
+_COUNT = 8  # bytes of the count before a legacy storage
 
 
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise ConvertError("this file needs PyTorch to be read: pip install 'dragspace-jax[convert]'") from error
-    return torch
+class _Storages:
+    """The storages that a description refers to, by key. Called by the machine with each persistent id."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, StoredStorage] = {}
+
+    def __call__(self, identifier: object) -> StoredStorage:
+        """("storage", its class, key, device, number of elements[, view]) → the storage, its place still open."""
+        if not isinstance(identifier, tuple) or len(identifier) not in (5, 6) or identifier[0] != "storage":
+            raise ConvertError("a torch file refers to something else than a storage")
+        _, kind, key, _, count, *view = identifier
+        if not isinstance(kind, Named) or not isinstance(key, str) or type(count) is not int or count < 0:
+            raise ConvertError("a torch file describes a storage in another way than torch does")
+        if view not in ([], [None]):
+            raise ConvertError("a torch file has a view of a storage, which only very old versions wrote")
+        return self.by_key.setdefault(key, StoredStorage(kind.name, count))
 
 
-def look_through(stream: BinaryIO) -> None:
-    """Interpret the pickles of a torch file without torch. Raises RefusedError for what they may not name."""
+def read(stream: BinaryIO) -> Any:
+    """The object of a torch file; its tensors' numbers stay in the stream, which must stay open.
+
+    Raises:
+      RefusedError: the description names what no tensors need.
+      ConvertError: not a torch file, or not a whole one.
+    """
     start = stream.tell()
-    if stream.read(4) == ZIP_MAGIC:
-        _look_through_zip(stream)
-        return
+    head = stream.read(len(ZIP_MAGIC))
     stream.seek(start)
-    # Magic number, protocol, the writer's machine, the object, the storages' keys; then the numbers themselves.
-    for position in range(5):
-        value = Machine(stream, TORCH_GLOBALS, with_storages=True).load()
-        if position == 0 and value != LEGACY_MAGIC:
-            raise ConvertError("a nested torch file is none: the magic number is missing")
+    return _read_zip(stream) if head == ZIP_MAGIC else _read_legacy(stream)
 
 
-def _look_through_zip(stream: BinaryIO) -> None:
+def _read_legacy(stream: BinaryIO) -> Any:
+    storages = _Storages()
+
+    def pickled() -> Any:
+        return Machine(stream, TORCH_GLOBALS, storages=storages).load()
+
+    if pickled() != LEGACY_MAGIC:
+        raise ConvertError("a nested torch file is none: the magic number is missing")
+    pickled()  # the protocol; the machine reads all of them
+    machine, value, keys = pickled(), pickled(), pickled()
+    if not isinstance(machine, dict) or machine.get("little_endian") is not True:
+        raise ConvertError("this torch file was written by a big-endian machine")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ConvertError("a torch file's list of storages is none")
+    if set(keys) != set(storages.by_key):
+        raise ConvertError("a torch file's list of storages does not fit its description")
+    place = stream.tell()
+    end = stream.seek(0, io.SEEK_END)
+    for key in keys:
+        storage = storages.by_key[key]
+        span = FileSpan(stream, place + _COUNT, storage.nbytes, is_text=False)
+        place += _COUNT + storage.nbytes
+        if place > end:
+            raise ConvertError("the file ends early: it is truncated")
+        storage.fetch = span.read
+    return value
+
+
+def _read_zip(stream: BinaryIO) -> Any:
     try:
-        with zipfile.ZipFile(stream) as archive:
-            descriptions = [entry for entry in archive.infolist() if entry.filename.endswith(".pkl")]
-            if [Path(entry.filename).name for entry in descriptions] != ["data.pkl"]:
-                raise ConvertError("this zip file is no checkpoint of torch.save (it has not one data.pkl)")
-            if descriptions[0].file_size > _LARGEST_DESCRIPTION:
-                raise ConvertError("this zip file describes more than a checkpoint can hold")
-            content = archive.read(descriptions[0])
+        archive = zipfile.ZipFile(stream)
+        members = {entry.filename: entry for entry in archive.infolist()}
+        descriptions = [name for name in members if name.endswith(".pkl")]
+        if len(descriptions) != 1 or not descriptions[0].endswith("/data.pkl"):
+            raise ConvertError("this zip file is no checkpoint of torch.save (it has not one data.pkl)")
+        root = descriptions[0].removesuffix("data.pkl")
+        if members[descriptions[0]].file_size > _LARGEST_DESCRIPTION:
+            raise ConvertError("this zip file describes more than a checkpoint can hold")
+        order = f"{root}byteorder"
+        if order in members and members[order].file_size < 16 and archive.read(order).strip() != b"little":
+            raise ConvertError("this torch file was written by a big-endian machine")
+        storages = _Storages()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in members.values()):
+            raise ConvertError("this zip file is compressed, which torch.save does not do; unpack and pack it plainly")
+        value = Machine(io.BytesIO(archive.read(descriptions[0])), TORCH_GLOBALS, storages=storages).load()
+        for key, storage in storages.by_key.items():
+            entry = members.get(f"{root}data/{key}")
+            if entry is None or entry.file_size != storage.nbytes:
+                raise ConvertError(f"the torch file's storage {key} is missing or of another size than described")
+            storage.fetch = _member(archive, entry)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
-        raise ConvertError(f"not a whole zip file of torch.save: {error}") from error
-    Machine(io.BytesIO(content), TORCH_GLOBALS, with_storages=True).load()
+        raise ConvertError(f"not a whole zip file of torch.save ({error}); is it truncated?") from error
+    return value
 
 
-class _Namespace:
-    """Stands for the command-line arguments that rosinality's training script stores; never looked at."""
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:
+    def fetch() -> bytes:
+        try:
+            return archive.read(entry)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+            raise ConvertError(f"{entry.filename} cannot be read: {error}") from error
 
-
-def open_file(path: Path) -> Any:
-    """The content of a torch file, tensors on the CPU; a zip file's stay in the file until they are read."""
-    torch = _torch()
-    with path.open("rb") as stream:
-        look_through(stream)
-        stream.seek(0)
-        is_zip = stream.read(4) == ZIP_MAGIC
-    with torch.serialization.safe_globals([(_Namespace, "argparse.Namespace")]):
-        return _loaded(path, is_zip)
-
-
-def _loaded(file: Any, is_zip: bool) -> Any:
-    try:
-        return _torch().load(file, map_location="cpu", weights_only=True, mmap=is_zip)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ConvertError(f"not a readable torch file: {reason[0]}") from error
-
-
-def tensor_values(tensor: torch.Tensor) -> np.ndarray:
-    """A view of a tensor's values; bfloat16, which NumPy lacks, becomes float32."""
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.dtype == _torch().bfloat16 else tensor).numpy()
-
-
-def read_storage(content: bytes) -> np.ndarray:
-    """All elements of a storage that lies in a pickle as a torch file of its own, [n]."""
-    torch = _torch()
-    storage = _loaded(io.BytesIO(content), is_zip=False)
-    if not isinstance(storage, torch.storage.TypedStorage):
-        raise ConvertError("a nested torch file holds something else than a storage")
-    # A flat tensor over the storage; the views that the pickle describes are made by NumPy, which checks nothing
-    # and resizes nothing.
-    flat = torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage)
-    return tensor_values(flat)
+    return fetch

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from dragspace_jax import checkpoint as model_folder
+import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
 
 from .networks import ours, random_parameters, small_discriminator, small_generator
