@@ -20,6 +20,10 @@ class ConvertError(DragspaceError):
     """A checkpoint that cannot be converted; the message says what is wrong with it."""
 
 
+class RefusedError(ConvertError):
+    """A checkpoint that names or does something that no checkpoint needs; it may be hostile."""
+
+
 class Stored(Protocol):
     """An array that still lies in its file: the shape is known, the values come on demand."""
 

@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dragspace_jax.convert.check import ConvertError
+from dragspace_jax.convert.check import ConvertError, RefusedError
 from dragspace_jax.convert.stored import STORAGES, Dtype, FileSpan, StoredArray, StoredStorage, StoredTensor, bytes_of
 
 
@@ -65,17 +65,17 @@ def _nested_storage(data: object) -> StoredStorage:
 
 def _encode(text: object, encoding: object) -> Any:
     if encoding != "latin1":
-        raise ConvertError("_codecs.encode is allowed for latin1 only")
+        raise RefusedError("_codecs.encode is allowed for latin1 only")
     if isinstance(text, FileSpan):
         return dataclasses.replace(text, is_text=True)
     if not isinstance(text, str):
-        raise ConvertError("_codecs.encode is allowed for text only")
+        raise RefusedError("_codecs.encode is allowed for text only")
     return text.encode("latin-1")
 
 
 def _new_array(kind: object, shape: object, code: object) -> StoredArray:
     if not isinstance(kind, Named) or kind.name != "numpy.ndarray":
-        raise ConvertError("numpy's _reconstruct is allowed for plain arrays only")
+        raise RefusedError("numpy's _reconstruct is allowed for plain arrays only")
     return StoredArray()
 
 

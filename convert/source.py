@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dragspace_jax.convert import nvlabs, rosinality, tensorflow, torchfile
-from dragspace_jax.convert.check import ConvertError, FoundNetwork
+from dragspace_jax.convert.check import ConvertError, FoundNetwork, RefusedError
 from dragspace_jax.convert.inert import PICKLE_GLOBALS, Instance
-from dragspace_jax.convert.unpickle import Machine, RefusedError
+from dragspace_jax.convert.unpickle import Machine
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 
 _NOT_KNOWN = "not a checkpoint that is known here (NVlabs .pkl for PyTorch or TensorFlow, or rosinality .pt)"
@@ -48,7 +48,7 @@ def opened(path: str | Path, *, with_discriminator: bool = False) -> Iterator[Ch
         try:
             yield _read(stream, with_discriminator)
         except ConvertError as error:
-            raise ConvertError(f"{path}: {error}") from error
+            raise type(error)(f"{path}: {error}") from error
 
 
 def _read(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dragspace_jax.convert.check import ConvertError
+from dragspace_jax.convert.check import ConvertError, RefusedError
 from dragspace_jax.convert.names import Shape
 
 STORAGES = {
@@ -70,13 +70,13 @@ class Dtype:
 
     def __init__(self, code: object, *_: object) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"[<>|=]?(b1|[iu][1248]|f[248])", code):
-            raise ConvertError(f"numpy.dtype({str(code)[:20]!r}) is refused: only plain numbers are read")
+            raise RefusedError(f"numpy.dtype({str(code)[:20]!r}) is refused: only plain numbers are read")
         self.value = np.dtype(code)
 
     def build(self, state: object) -> None:
         """(version, byte order, subarray, names, fields, …)."""
         if not isinstance(state, tuple) or len(state) < 5 or any(part is not None for part in state[2:5]):
-            raise ConvertError("numpy.dtype with fields is refused: only plain numbers are read")
+            raise RefusedError("numpy.dtype with fields is refused: only plain numbers are read")
         if state[1] in ("<", ">"):
             self.value = self.value.newbyteorder(state[1])
 

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from dragspace_jax.convert.check import ConvertError
+from dragspace_jax.convert.check import ConvertError, RefusedError
 from dragspace_jax.convert.inert import Instance, Named
 from dragspace_jax.convert.opcodes import MARK, OPERATIONS
 from dragspace_jax.convert.stored import Dtype, FileSpan, StoredArray
@@ -25,10 +25,6 @@ _MOST_OPCODES = 5_000_000
 _KEYS = (str, int, float, bool, bytes, type(None))
 _TRUNCATED = "the file ends early: it is truncated"
 _PYTHON2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-
-
-class RefusedError(ConvertError):
-    """The pickle names or does something that no checkpoint needs."""
 
 
 class Malformed(Exception):
