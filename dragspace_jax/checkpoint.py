@@ -7,6 +7,7 @@ its place and renamed into it, so a half-written one never looks whole.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.resources
 import json
 import shutil
@@ -55,6 +56,15 @@ def parameters(module: nnx.Module) -> dict[str, jax.Array]:
     return {
         ".".join(str(part) for part in path): variable[...] for path, variable in nnx.to_flat_state(nnx.state(module))
     }
+
+
+def fingerprint(module: nnx.Module) -> str:
+    """A short hash of a network's parameters: the same weights, the same name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(parameters(module).items()):
+        digest.update(f"{name} {value.shape}".encode())
+        digest.update(np.asarray(value).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Generator:

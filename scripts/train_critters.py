@@ -81,9 +81,7 @@ def loss(images: jax.Array, wanted: jax.Array, weight: jax.Array) -> jax.Array:
     error = images - wanted
     total = jnp.mean(weight * jnp.abs(error))
     for axis in (1, 2):
-        total += 0.5 * jnp.mean(
-            jax.lax.slice_in_dim(weight, 1, None, axis=axis) * jnp.abs(jnp.diff(error, axis=axis))
-        )
+        total += 0.5 * jnp.mean(jax.lax.slice_in_dim(weight, 1, None, axis=axis) * jnp.abs(jnp.diff(error, axis=axis)))
     return total
 
 
@@ -150,7 +148,7 @@ def export(folder: Path, generator: Generator, kind: str, decibels: float, stage
 
 
 def parse_stages(text: str) -> list[Stage]:
-    """"32:1000,64:500" → stages. Raises click.BadParameter if it is not of this form."""
+    """ "32:1000,64:500" → stages. Raises click.BadParameter if it is not of this form."""
     try:
         return [Stage(resolution=int(r), steps=int(n)) for r, n in (part.split(":") for part in text.split(","))]
     except ValueError as error:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -15,33 +12,12 @@ from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.inputs import load_latents, parse_seeds, seed_latents
-from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.layers import Noise
+from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
 
 _SHEET_IMAGES = 64
 _SHEET_SIDE = 256
-
-
-def render_batches(
-    model: Generator, ws: np.ndarray, *, noise: Noise = "const", dtype: str = "float32"
-) -> Iterator[np.ndarray]:
-    """Render ws [n, L, D] in batches of one compiled shape; yields float32 [b, H, W, 3], n images in all.
-
-    The last batch is filled up with copies of its last latent, so that nothing is compiled twice. Random noise
-    comes from a fixed key and differs from batch to batch.
-    """
-    batch = min(len(ws), max(1, min(16, 2**21 // model.config.resolution**2)))
-
-    @jax.jit
-    def render(model: Generator, ws: jax.Array, key: jax.Array) -> jax.Array | None:
-        return model.synthesis(ws, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
-
-    for start in range(0, len(ws), batch):
-        part = ws[start : start + batch]
-        filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-        images = render(model, jnp.asarray(filled), jax.random.fold_in(jax.random.key(0), start))
-        yield np.asarray(images)[: len(part)]
 
 
 @click.command()

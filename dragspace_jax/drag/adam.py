@@ -17,9 +17,7 @@ class Solver(Protocol):
         """State for coordinates [K]."""
         ...
 
-    def step(
-        self, gradient: jax.Array, state: SolverState, coordinates: jax.Array
-    ) -> tuple[jax.Array, SolverState]:
+    def step(self, gradient: jax.Array, state: SolverState, coordinates: jax.Array) -> tuple[jax.Array, SolverState]:
         """gradient [K], coordinates [K] → the next coordinates and state."""
         ...
 
@@ -33,8 +31,6 @@ class Adam:
     def init(self, coordinates: jax.Array) -> SolverState:
         return self._transform.init(coordinates)
 
-    def step(
-        self, gradient: jax.Array, state: SolverState, coordinates: jax.Array
-    ) -> tuple[jax.Array, SolverState]:
+    def step(self, gradient: jax.Array, state: SolverState, coordinates: jax.Array) -> tuple[jax.Array, SolverState]:
         updates, state = self._transform.update(gradient, state, coordinates)
         return optax.apply_updates(coordinates, updates), state  # type: ignore[return-value]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -63,8 +64,8 @@ class DragSettings:
     radius_motion: float = 3.0
     radius_track: float = 12.0
     mask_weight: float = 20.0
-    noise: str = "const"
-    dtype: str = "float32"
+    noise: Literal["const", "none"] = "const"
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "steps", "radius_motion", "radius_track"):

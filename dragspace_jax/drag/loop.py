@@ -86,9 +86,7 @@ def _read(model: Generator, styles: Styles, settings: DragSettings) -> PatchRead
     return whole_map_reader(Tile.whole(output.features[block]), model.config.resolution)
 
 
-def begin(
-    model: Generator, space: Space, edit: Edit, ws: jax.Array, settings: DragSettings
-) -> tuple[Lane, DragState]:
+def begin(model: Generator, space: Space, edit: Edit, ws: jax.Array, settings: DragSettings) -> tuple[Lane, DragState]:
     """Set up a lane: ws [L, D], resolved settings → its constants and first state."""
     coordinates, base = space.encode(model, ws)
     reader = _read(model, space.decode(model, coordinates, base), settings)

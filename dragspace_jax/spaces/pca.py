@@ -50,15 +50,15 @@ class PCA(Space):
     def check(self, model: Generator) -> None:
         super().check(model)
         if self.mean.shape[0] != model.config.w_dim:
-            raise SpaceError(f"the PCA basis is of a W of width {self.mean.shape[0]}; the model's is {model.config.w_dim}")
+            raise SpaceError(
+                f"the PCA basis is of a W of width {self.mean.shape[0]}; the model's is {model.config.w_dim}"
+            )
 
     def truncated(self, components: int) -> Self:
         """The space of the first `components` components. Raises SpaceError if there are fewer."""
         if not 1 <= components <= self.components.shape[0]:
             raise SpaceError(f"components is {components}; the basis has {self.components.shape[0]}")
-        return dataclasses.replace(
-            self, components=self.components[:components], variance=self.variance[:components]
-        )
+        return dataclasses.replace(self, components=self.components[:components], variance=self.variance[:components])
 
     def save(self, path: Path) -> None:
         """Write mean, components and variance as an npz; an interrupted write leaves nothing at `path`."""

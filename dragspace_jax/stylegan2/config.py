@@ -69,7 +69,8 @@ class _NetworkConfig:
         missing = sorted(required - set(values))
         if unknown or missing:
             raise ConfigError(f"{cls.__name__}: unknown settings {unknown}, missing settings {missing}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**settings)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

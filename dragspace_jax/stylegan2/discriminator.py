@@ -122,9 +122,11 @@ class Discriminator(nnx.Module):
         side = self.config.resolution
         if images.ndim != 4 or images.shape[1:] != (side, side, self.config.img_channels):
             raise ValueError(f"images have shape {images.shape}; the model takes [B, {side}, {side}, 3]")
-        x, image = None, images
+        x: jax.Array | None = None
+        image: jax.Array | None = images
         for resolution in self.config.block_resolutions[:0:-1]:
             x, image = getattr(self, f"b{resolution}")(x, image)
+        assert x is not None  # every model has a block above 4 px
         logits = self.b4(x, image)
         if self.config.c_dim > 0:
             label = self.mapping.trunk(None, c)

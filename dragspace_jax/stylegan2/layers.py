@@ -45,7 +45,7 @@ def transposed_convolution(x: jax.Array, weight: jax.Array) -> jax.Array:
     """Stride-2 transposed 3×3 convolution of a map with margins, in its four phases.
 
     x [B, n, n, I] → [B, 2n-1, 2n-1, O]: positions 1 … 2n-1 of the full result, those that the four-tap filter reads.
-    An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 holds x[i]·w[1]; so no tap meets an inserted zero.
+    An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 holds x[i]·w[1]: no tap meets an inserted zero.
     """
     even, odd = slice(None, None, -2), slice(1, 2)
 
@@ -55,8 +55,8 @@ def transposed_convolution(x: jax.Array, weight: jax.Array) -> jax.Array:
         padding = [(size - 1, 0) for size in kernel.shape[:2]]
         return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
-    rows = [interleave(phase(row, even), phase(row, odd), 2) for row in (even, odd)]
-    return interleave(*rows, 1)[:, 1:, 1:]
+    even_rows, odd_rows = (interleave(phase(rows, even), phase(rows, odd), 2) for rows in (even, odd))
+    return interleave(even_rows, odd_rows, 1)[:, 1:, 1:]
 
 
 class Dense(nnx.Module):
@@ -147,9 +147,7 @@ class SynthesisLayer(nnx.Module):
 class ToRGB(nnx.Module):
     """Modulated 1×1 convolution to image channels, not demodulated, without noise."""
 
-    def __init__(
-        self, in_channels: int, img_channels: int, w_dim: int, *, rngs: nnx.Rngs, clamp: float | None
-    ):
+    def __init__(self, in_channels: int, img_channels: int, w_dim: int, *, rngs: nnx.Rngs, clamp: float | None):
         self.affine = Dense(w_dim, in_channels, rngs=rngs, bias_init=1.0)
         self.weight = nnx.Param(rngs.params.normal((1, 1, in_channels, img_channels)))
         self.bias = nnx.Param(jnp.zeros((img_channels,), jnp.float32))

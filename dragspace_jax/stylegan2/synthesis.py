@@ -62,9 +62,9 @@ class SynthesisBlock(nnx.Module):
     def convolution_names(self) -> list[str]:
         """Names of this block's modulated convolutions, in the order of W+."""
         names = ["conv1"] if self.resolution == 4 else ["conv0", "conv1"]
-        return names + ["torgb"] if self.has_torgb else names
+        return [*names, "torgb"] if self.has_torgb else names
 
-    def features(self, x: Tile | None, styles: Styles, *, noise: Noise, keys: list[jax.Array | None]) -> Tile:
+    def features(self, x: Tile, styles: Styles, *, noise: Noise, keys: list[jax.Array | None]) -> Tile:
         """The block's output before ToRGB; x is the block below's, or a tile of the constant."""
         name = f"b{self.resolution}"
         if self.resolution == 4:
@@ -177,7 +177,7 @@ class Synthesis(nnx.Module):
                 known = ", ".join(str(r) for r in resolutions if r <= top)
                 raise ValueError(f"the model has no block at {wanted} px to give features of; it has {known}")
         batch = next(iter(styles.values())).shape[0]
-        const = self.b4.const[...].astype(dtype)
+        const = self.block(4).const[...].astype(dtype)
         x = Tile.whole(jnp.broadcast_to(const, (batch, *const.shape)))
         image, kept = None, {}
         for index, resolution in enumerate(r for r in resolutions if r <= top):

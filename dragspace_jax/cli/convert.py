@@ -1,0 +1,44 @@
+"""`dragspace convert`: a published checkpoint to a model folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from dragspace_jax.cli.inspect import describe
+from dragspace_jax.convert import convert as convert_file
+from dragspace_jax.convert.names import discriminator_shapes, generator_shapes
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  dragspace convert stylegan2-ffhq-512x512.pkl models/ffhq\n"
+    "  dragspace convert 550000.pt models/church --force"
+)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace OUT if it is a model folder already.")
+@click.option("--with-discriminator", is_flag=True, help="Convert the discriminator too (NVlabs files).")
+def convert(source: Path, out: Path, force: bool, with_discriminator: bool) -> None:
+    """Turn the checkpoint SOURCE into the model folder OUT.
+
+    SOURCE is an NVlabs pickle (StyleGAN2 in PyTorch or TensorFlow) or a .pt of rosinality's StyleGAN2; which of them,
+    the file itself tells. Nothing that stands in it is run, and neither PyTorch nor TensorFlow is needed.
+    """
+    start = time.perf_counter()
+    with Console(stderr=True).status(f"converting {source.name}"):
+        checkpoint = convert_file(source, out, force=force, with_discriminator=with_discriminator)
+    generator = checkpoint.generator.config
+    count = len(generator_shapes(generator))
+    click.echo(f"{checkpoint.format}: {describe(generator)}, {count} arrays")
+    if checkpoint.discriminator is not None:
+        click.echo(f"with its discriminator, {len(discriminator_shapes(checkpoint.discriminator.config))} arrays")
+    if "w_avg" in checkpoint.notes:
+        samples, seed = (checkpoint.notes["w_avg"][key] for key in ("samples", "seed"))
+        click.echo(f"the file has no mean w: computed from {samples} samples, seed {seed}")
+    click.echo(
+        f"wrote {out} in {time.perf_counter() - start:.1f} s; now: dragspace generate --model {out} --seeds 0-15"
+    )

@@ -1,0 +1,163 @@
+"""`dragspace drag`: drag handle points to target points on one image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from dragspace_jax.checkpoint import load
+from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.inputs import load_one_latent, seed_latents
+from dragspace_jax.cli.report import Pictures, write_drag
+from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
+from dragspace_jax.drag import DragSettings, drag_one
+from dragspace_jax.spaces import DEFAULT_LAYERS
+
+_PUBLISHED = DragSettings()
+
+
+def parse_points(option: str, text: str) -> np.ndarray:
+    """ "x,y;x,y" → [N, 2] as (y, x) float32. Raises UserError."""
+    try:
+        points = [[float(number) for number in part.split(",")] for part in text.strip().strip(";").split(";")]
+        array = np.array(points, np.float32)
+        if array.ndim != 2 or array.shape[1] != 2:
+            raise ValueError
+    except ValueError as error:
+        raise UserError(f'{option} {text!r} is not like "x,y;x,y", in pixels') from error
+    return array[:, ::-1]
+
+
+def read_mask(path: Path, *, invert: bool) -> np.ndarray:
+    """A picture → [H, W] float32: 1 (white) where the image must stay; `invert` swaps. Raises UserError."""
+    try:
+        with Image.open(path) as picture:
+            white = np.asarray(picture.convert("L")) > 127
+    except FileNotFoundError as error:
+        raise UserError(f"mask {path}: no such file") from error
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"mask {path}: not a picture ({error})") from error
+    return (~white if invert else white).astype(np.float32)
+
+
+@click.command(
+    epilog="""Example: dragspace drag --model critters-dog --seed 3 --handles "64,70" --targets "76,70" --out out/a"""
+)
+@click.option("--model", required=True, help="A model folder, or critters-dog, critters-cat.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the image, as in the published tools.")
+@click.option("--psi", default=0.7, show_default=True, help="Truncation of the seed's latent; 1 is none.")
+@click.option("--latents", help="W+ instead of a seed: .npy, or .npz with `ws`; [L, D] or [1, L, D].")
+@click.option("--label", type=int, help="Class of the seed's image, for a model with classes.")
+@click.option("--handles", required=True, help='Points to drag, "x,y;x,y" in pixels of the image.')
+@click.option("--targets", required=True, help='Where they shall go, "x,y;x,y", one for each handle.')
+@click.option("--mask", type=click.Path(path_type=Path), help="A picture of the image's size: white stays.")
+@click.option("--invert-mask", is_flag=True, help="Black stays, white may change.")
+@click.option("--space", type=click.Choice(["w+", "w", "pca"]), default="w+", show_default=True)
+@click.option("--layers", default=DEFAULT_LAYERS, show_default=True, help="Layers of W+ that move, from the first.")
+@click.option("--components", type=int, help="Components of --space pca [default: 64, or all there are].")
+@click.option("--shared", is_flag=True, help="One set of PCA coordinates for all layers, not one a layer.")
+@click.option("--feature-block", type=int, help="Block whose features are followed [default: 128, or the top].")
+@click.option("--noise", type=click.Choice(["const", "none"]), default=_PUBLISHED.noise, show_default=True)
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default=_PUBLISHED.dtype, show_default=True)
+@click.option("--lr", default=_PUBLISHED.learning_rate, show_default=True, help="Learning rate of Adam.")
+@click.option("--steps", default=_PUBLISHED.steps, show_default=True, help="The most iterations.")
+@click.option("--radius-motion", default=_PUBLISHED.radius_motion, show_default=True, help="In px of a 512 px image.")
+@click.option("--radius-track", default=_PUBLISHED.radius_track, show_default=True, help="In px of a 512 px image.")
+@click.option("--mask-weight", default=_PUBLISHED.mask_weight, show_default=True, help="Weight of the mask's term.")
+@click.option("--pictures", type=click.Choice(["none", "final", "all"]), default="all", show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
+def drag(
+    model: str,
+    seed: int | None,
+    psi: float,
+    latents: str | None,
+    label: int | None,
+    handles: str,
+    targets: str,
+    mask: Path | None,
+    invert_mask: bool,
+    space: SpaceName,
+    layers: int,
+    components: int | None,
+    shared: bool,
+    feature_block: int | None,
+    noise: Literal["const", "none"],
+    dtype: Literal["float32", "bfloat16"],
+    lr: float,
+    steps: int,
+    radius_motion: float,
+    radius_track: float,
+    mask_weight: float,
+    pictures: Pictures,
+    out: Path,
+) -> None:
+    """Drag handles to targets on the image of a seed or of latents.
+
+    Writes before.png, after.png, drag.png, drag.gif, trace.npz (handles, latents, loss of every iteration),
+    latents.npz (`ws`, for a further edit with --latents) and result.json.
+    """
+    if (seed is None) == (latents is None):
+        raise UserError("give either --seed or --latents")
+    if invert_mask and mask is None:
+        raise UserError("--invert-mask needs --mask")
+    handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
+    settings = DragSettings(
+        feature_block=feature_block,
+        learning_rate=lr,
+        steps=steps,
+        radius_motion=radius_motion,
+        radius_track=radius_track,
+        mask_weight=mask_weight,
+        noise=noise,
+        dtype=dtype,
+    )
+    stays = None if mask is None else read_mask(mask, invert=invert_mask)
+    generator = load(model)
+    settings = settings.resolved(generator.config)
+    if seed is not None:
+        start = seed_latents(generator, [seed], psi=psi, label=label)[0]
+    else:
+        assert latents is not None  # one of the two is there
+        start = load_one_latent(latents, generator.config)
+    chart = make_space(generator, SpaceOptions(name=space, layers=layers, components=components, shared=shared), label)
+
+    with progress() as bar:
+        task = bar.add_task("dragging", total=steps)
+
+        def show(iteration: int, handles_yx: np.ndarray) -> None:
+            far = np.linalg.norm(targets_yx - handles_yx, axis=1).max()
+            bar.update(task, completed=iteration, description=f"dragging, {far:.1f} px to go")
+
+        result = drag_one(
+            generator,
+            start,
+            handles_yx,
+            targets_yx,
+            mask=stays,
+            space=chart,
+            settings=settings,
+            on_progress=show,
+        )
+    details = {
+        "model": model,
+        "seed": seed,
+        "psi": psi if seed is not None else None,
+        "latents": latents,
+        "label": label,
+        "handles": handles,
+        "targets": targets,
+        "mask": None if mask is None else str(mask),
+        "invert_mask": invert_mask,
+        "space": space,
+        "layers": layers,
+        "components": components,
+        "shared": shared,
+    }
+    write_drag(out, generator, start, result, settings, pictures=pictures, details=details)
+    distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
+    click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")

@@ -1,0 +1,97 @@
+"""`dragspace inspect`: what a model folder or a checkpoint holds, without writing anything."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dragspace_jax.checkpoint import read_card
+from dragspace_jax.convert import opened, sha256
+from dragspace_jax.convert.names import discriminator_shapes, generator_shapes
+from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
+
+
+def describe(config: GeneratorConfig) -> str:
+    """One line: size, architecture, labels, parameters."""
+    labels = f", {config.c_dim} classes" if config.c_dim else ""
+    millions = _parameters(config) / 1e6
+    return f"{config.resolution} px {config.architecture} generator{labels}, {millions:.1f} M parameters"
+
+
+def _parameters(config: GeneratorConfig | DiscriminatorConfig) -> int:
+    shapes = generator_shapes(config) if isinstance(config, GeneratorConfig) else discriminator_shapes(config)
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _of_source(path: Path) -> dict[str, Any]:
+    with Console(stderr=True).status(f"reading {path.name}"), opened(path) as checkpoint:
+        return {
+            "kind": "checkpoint",
+            "source": {"format": checkpoint.format, "sha256": sha256(path), "file": path.name, **checkpoint.notes},
+            "w_avg": "missing; convert computes it" if "w_avg" in checkpoint.notes else "present",
+            "generator": checkpoint.generator.config.to_json(),
+            "generator_parameters": _parameters(checkpoint.generator.config),
+            "discriminator": "in the file" if checkpoint.has_discriminator else None,
+        }
+
+
+def _of_model(model: str) -> dict[str, Any]:
+    card = read_card(model)
+    return {
+        "kind": "model folder",
+        "source": card.source,
+        "w_avg": "present",
+        "generator": card.generator.to_json(),
+        "generator_parameters": _parameters(card.generator),
+        "discriminator": None if card.discriminator is None else card.discriminator.to_json(),
+    }
+
+
+def _rows(name: str, facts: dict[str, Any]) -> dict[str, str]:
+    generator = GeneratorConfig.from_json(facts["generator"])
+    source = facts["source"]
+    blocks = zip(generator.block_resolutions, generator.channels, strict=True)
+    discriminator = facts["discriminator"]
+    return {
+        "name": name,
+        "kind": facts["kind"],
+        "source": source.get("format", "unknown"),
+        "SHA-256 of the source": source.get("sha256", "unknown"),
+        "resolution": f"{generator.resolution} px",
+        "architecture": generator.architecture,
+        "channels": ", ".join(f"{channels} at {resolution}" for resolution, channels in blocks),
+        "z, w": f"{generator.z_dim}, {generator.w_dim} wide; {generator.num_ws} layers of W+",
+        "mapping": f"{generator.mapping_layers} layers",
+        "labels": f"{generator.c_dim} classes" if generator.c_dim else "none",
+        "noise": "yes" if generator.use_noise else "no",
+        "clamp": "none" if generator.conv_clamp is None else f"{generator.conv_clamp:g}",
+        "resample filter": ", ".join(f"{tap:g}" for tap in generator.resample_filter),
+        "mean w": facts["w_avg"],
+        "parameters": f"{facts['generator_parameters']:,}",
+        "discriminator": discriminator if isinstance(discriminator, str) else "yes" if discriminator else "none",
+    }
+
+
+@click.command()
+@click.argument("model_or_source")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def inspect(model_or_source: str, as_json: bool) -> None:
+    """Show what a model folder, an embedded model or a published checkpoint holds.
+
+    A checkpoint is read as `dragspace convert` reads it, so what it would refuse is refused here.
+    """
+    path = Path(model_or_source)
+    facts = _of_source(path) if path.is_file() else _of_model(model_or_source)
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for label, value in _rows(model_or_source, facts).items():
+        table.add_row(label, value, style=None)
+    Console(highlight=False).print(table)
