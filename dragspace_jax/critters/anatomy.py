@@ -102,7 +102,7 @@ def project(a: dict[str, jax.Array], x, y, z) -> Part:
     return Part(centre, jnp.clip(0.35 + 0.65 * facing, 0.3, 1.1))
 
 
-def pair(a: dict[str, jax.Array], place: Place, width=1.0, drop=0.0) -> tuple[Part, Part]:
+def pair(a: dict[str, jax.Array], place: Place, width: jax.Array, drop: jax.Array | float = 0.0) -> tuple[Part, Part]:
     """The left and the right one of a part that a head has twice."""
     x, y, z = place
     return project(a, -x * width, y + drop, z), project(a, x * width, y + drop, z)

@@ -115,5 +115,5 @@ def entangle(z: jax.Array) -> jax.Array:
     hidden = jnp.tanh(dot(z, weights["inner"]) + weights["bias"][None])
     mixed = dot(z, weights["linear"]) + dot(hidden, weights["outer"])
     share = jax.scipy.special.ndtr(_SPREAD * (mixed + weights["offset"][None]) + weights["quantile"][None])
-    low, high = weights["low"][None], weights["high"][None]
+    low, high = jnp.asarray(weights["low"][None]), jnp.asarray(weights["high"][None])
     return low + (high - low) * share

@@ -159,12 +159,14 @@ def render(kind: str, attributes: jax.Array, resolution: int) -> Picture:
     frame = _Frame(a["head_x"], 0.08 + a["head_y"], a["head_size"], a["roll"])
     body = place_parts(kind, a)
     raised = (a["ear_left_raise"], a["ear_right_raise"])
-    ears = tuple(
-        place_ear(kind, part, side, up, a["ear_length"])
-        for part, side, up in zip(body.ears, (-1.0, 1.0), raised, strict=True)
+    ears = (
+        place_ear(kind, body.ears[0], -1.0, raised[0], a["ear_length"]),
+        place_ear(kind, body.ears[1], 1.0, raised[1], a["ear_length"]),
     )
-    openings = (a["eye_opening_left"], a["eye_opening_right"])
-    eyes = tuple(place_eye(part, body.eye_radii, up) for part, up in zip(body.eyes, openings, strict=True))
+    eyes = (
+        place_eye(body.eyes[0], body.eye_radii, a["eye_opening_left"]),
+        place_eye(body.eyes[1], body.eye_radii, a["eye_opening_right"]),
+    )
 
     fur = fur_colour(a)
     pale = mix(fur, constant(0.99, 0.96, 0.91), 0.58 + 0.36 * a["blaze"])

@@ -45,8 +45,10 @@ def _ramp(colours: tuple[tuple[float, float, float], ...], position: jax.Array) 
     """Smooth way through evenly spaced colours, position 0 to 1."""
     last = len(colours) - 1
     weights = [jnp.exp(-(((position * last - index) / 0.55) ** 2)) for index in range(last + 1)]
-    total = sum(weights)
-    return sum(weight / total * constant(*colour) for weight, colour in zip(weights, colours, strict=True))
+    mixed = sum(
+        (weight * constant(*colour) for weight, colour in zip(weights, colours, strict=True)), constant(0, 0, 0)
+    )
+    return mixed / sum(weights, jnp.float32(0))
 
 
 def fur_colour(a: dict[str, jax.Array]) -> jax.Array:
