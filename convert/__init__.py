@@ -9,7 +9,7 @@ from dragspace_jax.convert.check import ConvertError
 from dragspace_jax.convert.names import from_nvlabs
 from dragspace_jax.convert.source import Checkpoint, opened, sha256
 
-__all__ = ["Checkpoint", "ConvertError", "convert", "from_nvlabs", "opened"]
+__all__ = ["Checkpoint", "ConvertError", "convert", "from_nvlabs", "opened", "sha256"]
 
 
 def convert(

@@ -25,12 +25,14 @@ class Checkpoint:
     Attributes:
       format: `nvlabs-pytorch`, `tensorflow` or `rosinality`.
       generator, discriminator: the networks; the latter is None unless it was asked for.
+      has_discriminator: whether one could be asked for.
       notes: what else to remember in the model folder, as JSON holds it.
     """
 
     format: str
     generator: FoundNetwork[GeneratorConfig]
     discriminator: FoundNetwork[DiscriminatorConfig] | None = None
+    has_discriminator: bool
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -48,7 +50,9 @@ def opened(path: str | Path, *, with_discriminator: bool = False) -> Iterator[Ch
         try:
             yield _read(stream, with_discriminator)
         except ConvertError as error:
-            raise type(error)(f"{path}: {error}") from error
+            # Names from a file may hold anything; the message stays on one line and harmless to a terminal.
+            text = "".join(char if char.isprintable() else "?" for char in str(error))
+            raise type(error)(f"{path}: {text}") from error
 
 
 def _read(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
@@ -68,12 +72,19 @@ def _read(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
         return _rosinality(stream, with_discriminator)
     if isinstance(content, dict) and "G_ema" in content:
         generator, discriminator = nvlabs.read_pickle(content, with_discriminator)
-        return Checkpoint(format="nvlabs-pytorch", generator=generator, discriminator=discriminator)
+        return Checkpoint(
+            format="nvlabs-pytorch",
+            generator=generator,
+            discriminator=discriminator,
+            has_discriminator=isinstance(content.get("D"), Instance),
+        )
     if isinstance(content, tuple | list) and len(content) == 3:
         g, d, gs = content
         if isinstance(g, Instance) and isinstance(d, Instance) and isinstance(gs, Instance):
             generator, discriminator = tensorflow.read_pickle((g, d, gs), with_discriminator)
-            return Checkpoint(format="tensorflow", generator=generator, discriminator=discriminator)
+            return Checkpoint(
+                format="tensorflow", generator=generator, discriminator=discriminator, has_discriminator=True
+            )
     raise ConvertError(f"{_NOT_KNOWN}: the pickle holds neither G_ema nor three networks")
 
 
@@ -81,7 +92,7 @@ def _rosinality(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
     if with_discriminator:
         raise ConvertError("discriminators of rosinality files are not converted: leave --with-discriminator out")
     generator, notes = rosinality.read_file(torchfile.read(stream))
-    return Checkpoint(format="rosinality", generator=generator, notes=notes)
+    return Checkpoint(format="rosinality", generator=generator, has_discriminator=False, notes=notes)
 
 
 def sha256(path: str | Path) -> str:

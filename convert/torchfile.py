@@ -8,6 +8,7 @@ the protocol, the writer's machine, the object, the storages' keys) and then, fo
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from dragspace_jax.convert.unpickle import Machine
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_DESCRIPTION = 64 * 2**20  # a zip's pickle holds names and shapes only
+# What zipfile raises for damaged files; a RuntimeError asks for a password.
+_ZIP_ERRORS = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, OverflowError, struct.error)
 _COUNT = 8  # bytes of the count before a legacy storage
 
 
@@ -104,7 +107,9 @@ def _read_zip(stream: BinaryIO) -> Any:
             if entry is None or entry.file_size != storage.nbytes:
                 raise ConvertError(f"the torch file's storage {key} is missing or of another size than described")
             storage.fetch = _member(archive, entry)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+    except ConvertError:
+        raise
+    except _ZIP_ERRORS as error:
         raise ConvertError(f"not a whole zip file of torch.save ({error}); is it truncated?") from error
     return value
 
@@ -113,7 +118,7 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], by
     def fetch() -> bytes:
         try:
             return archive.read(entry)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        except _ZIP_ERRORS as error:
             raise ConvertError(f"{entry.filename} cannot be read: {error}") from error
 
     return fetch

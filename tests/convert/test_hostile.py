@@ -283,10 +283,11 @@ def test_modules_nested_without_end(refused):
 
 def test_a_tensor_beyond_its_storage(refused):
     tensor = torch.zeros(4)
+    rebuild = tensor.__reduce_ex__(2)[0]  # torch._utils._rebuild_tensor_v2
 
     class Tensor:
         def __reduce__(self):
-            return torch._utils._rebuild_tensor_v2, (tensor.untyped_storage(), 0, (2**40,), (0,), False, {})
+            return rebuild, (tensor.untyped_storage(), 0, (2**40,), (0,), False, {})
 
     with published_modules():
         content = pickle.dumps({"G_ema": Tensor()}, protocol=3)
