@@ -58,8 +58,8 @@ class Run:
     """What a contestant did with a case.
 
     Attributes:
-      first_ms: its very first iteration, compilation included.
-      iteration_ms: wall time of every timed iteration [T], from a fresh start after the warm-up.
+      first_ms: until its first results were there, compilation included.
+      iteration_ms: wall time of an iteration, one a measurement, from a fresh start after the warm-up.
       handles_yx: [T, N, 2], each before its iteration's update.
       latents: [T, L, D], each after its iteration's update.
     """

@@ -20,10 +20,11 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import torch_baseline
+from benchmarks import ours, torch_baseline
 from benchmarks.case import Case, Run
 
 WARMUP = 2
@@ -52,7 +53,7 @@ class Row:
 
 def row(case: Case, side: str, run: Run, baseline: Run | None) -> Row:
     """Sum up a run, beside the baseline's if it is not that itself."""
-    same = None if baseline is None else (run.handles_yx == baseline.handles_yx).all((1, 2))
+    same = None if baseline is None else (run.handles_yx == baseline.handles_yx).all((1, 2)).tolist()
     return Row(
         resolution=case.resolution,
         side=side,
@@ -62,29 +63,31 @@ def row(case: Case, side: str, run: Run, baseline: Run | None) -> Row:
         slowest_ms=float(run.iteration_ms.max()),
         iterations=len(run.handles_yx),
         speedup=None if baseline is None else baseline.median_ms / run.median_ms,
-        same_handles=None if same is None else int(np.argmin([*same, False])),
+        same_handles=None if same is None else [*same, False].index(False),
         latent_difference=None if baseline is None else float(np.abs(run.latents - baseline.latents)[-1].max()),
     )
 
 
 def contestants() -> dict[str, Callable[[Case, int, int], Run]]:
-    """The sides by name, the baseline first; each takes (case, iterations, warm-up iterations)."""
-    return {"published loop, torch": torch_baseline.run}
+    """The sides by name, the baseline first; each takes (case, iterations, warm-up rounds)."""
+    return {"torch": torch_baseline.run, "ours": ours.run}
 
 
 def table(rows: list[Row]) -> Table:
-    shown = Table("image", "side", title="one drag iteration, config F, one handle, W+ (6 layers)")
-    for heading in ("first ms", "median ms", "range ms", "speed-up", "same handles", "latent difference"):
-        shown.add_column(heading, justify="right")
+    shown = Table(title="ms per drag iteration (config F, one handle, six layers of W+)", box=box.SIMPLE)
+    for heading in ("image", "side"):
+        shown.add_column(heading, no_wrap=True)
+    for heading in ("first", "median", "range", "speed-up", "handles", "Δ latents"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     for r in rows:
         shown.add_row(
             f"{r.resolution} px",
             r.side,
             f"{r.first_ms:.0f}",
             f"{r.median_ms:.0f}",
-            f"{r.fastest_ms:.0f} to {r.slowest_ms:.0f}",
-            "" if r.speedup is None else f"{r.speedup:.2f}×",
-            "" if r.same_handles is None else f"{r.same_handles} of {r.iterations}",
+            f"{r.fastest_ms:.0f}–{r.slowest_ms:.0f}",
+            "" if r.speedup is None else f"{r.speedup:.2f} ×",
+            "" if r.same_handles is None else f"{r.same_handles}/{r.iterations}",
             "" if r.latent_difference is None else f"{r.latent_difference:.1e}",
         )
     return shown
@@ -127,6 +130,8 @@ def main(sides: list[int], iterations: int, threads: int | None, out: Path) -> N
     torch.set_num_threads(len(cores))
     console = Console()
     facts = machine(len(cores))
+    if facts["load_average_before"] > 0.5:
+        console.print(f"load average {facts['load_average_before']:.1f}: other programs run here", style="yellow")
     rows: list[Row] = []
     for side in sides:
         case, baseline = Case(resolution=side), None

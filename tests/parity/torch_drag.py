@@ -79,15 +79,15 @@ class Drag:
     ) -> None:
         self.generator, self.settings = generator, settings or Settings()
         self.side = generator.config.resolution
-        ws = torch.tensor(np.asarray(ws0), dtype=torch.float32)
+        ws = torch.tensor(np.array(ws0, np.float32))
         self.layers = min(self.settings.layers, len(ws))
         moving = ws[: self.layers] if self.settings.space == "w+" else ws[:1]
         self.fixed = ws[self.layers :]
         self.moving = moving.clone().requires_grad_()
         self.optimiser = torch.optim.Adam([self.moving], lr=self.settings.learning_rate, betas=(0.9, 0.999), eps=1e-8)
-        self.handles = torch.tensor(np.round(np.asarray(points_yx, np.float64)), dtype=torch.int64)
-        self.targets = torch.tensor(np.asarray(targets_yx), dtype=torch.float32)
-        self.mask = None if mask is None else torch.tensor(np.asarray(mask), dtype=torch.float32)
+        self.handles = torch.tensor(np.round(points_yx).astype(np.int64))
+        self.targets = torch.tensor(np.array(targets_yx, np.float32))
+        self.mask = None if mask is None else torch.tensor(np.array(mask, np.float32))
         self.first_map: Tensor | None = None
         self.references: list[Tensor] = []
 
