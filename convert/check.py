@@ -111,8 +111,6 @@ def closed(config: Config, found: Found, unknown: Iterable[str] = ()) -> FoundNe
     if any(problems.values()):
         kind = "generator" if isinstance(config, GeneratorConfig) else "discriminator"
         network = f"{config.resolution} px {config.architecture} {kind}"
-        text = "; ".join(f"{kind}: {listed(names)}" for kind, names in problems.items() if names)
-        raise ConvertError(
-            f"the parameters do not fit a {config.resolution} px {config.architecture} {network}: {text}"
-        )
+        text = "; ".join(f"{problem}: {listed(names)}" for problem, names in problems.items() if names)
+        raise ConvertError(f"the parameters do not fit a {network}: {text}")
     return FoundNetwork(config=config, parameters=found)
