@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,11 @@ _BATCH = 16
 _PIXELS = 2**21  # of one batch: eight images of 512 px, two of 1024 px
 
 
+@partial(jax.jit, static_argnames=("noise", "dtype"))
+def _render(model: Generator, ws: jax.Array, key: jax.Array, *, noise: Noise, dtype: str) -> jax.Array | None:
+    return model.synthesis(ws, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
+
+
 def render_batches(
     model: Generator, ws: np.ndarray, *, noise: Noise = "const", dtype: str = "float32"
 ) -> Iterator[np.ndarray]:
@@ -24,15 +30,11 @@ def render_batches(
     comes from a fixed key and differs from batch to batch.
     """
     batch = min(len(ws), _BATCH, max(1, _PIXELS // model.config.resolution**2))
-
-    @jax.jit
-    def render(model: Generator, ws: jax.Array, key: jax.Array) -> jax.Array | None:
-        return model.synthesis(ws, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
-
     for start in range(0, len(ws), batch):
         part = ws[start : start + batch]
         filled = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)])
-        images = render(model, jnp.asarray(filled), jax.random.fold_in(jax.random.key(0), start))
+        key = jax.random.fold_in(jax.random.key(0), start)
+        images = _render(model, jnp.asarray(filled), key, noise=noise, dtype=dtype)
         yield np.asarray(images)[: len(part)]
 
 

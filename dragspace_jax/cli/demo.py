@@ -1,0 +1,99 @@
+"""`dragspace demo`: eight edits on the embedded models, in W+ and in PCA coordinates, and a page to look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
+from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.inputs import seed_latents
+from dragspace_jax.cli.page import Section, write_page
+from dragspace_jax.cli.report import summary, write_drag
+from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
+from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
+from dragspace_jax.spaces import DEFAULT_LAYERS
+
+Points = tuple[tuple[float, float], ...]
+SPACES: tuple[SpaceName, ...] = ("w+", "pca")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DemoEdit:
+    """One edit of the demonstration: points are (x, y) pixels of the 128 px image of `seed`."""
+
+    title: str
+    model: str
+    seed: int
+    handles: Points
+    targets: Points
+
+
+EDITS: tuple[DemoEdit, ...] = ()
+SETTINGS = DragSettings(learning_rate=0.02, steps=200)
+PSI = 1.0
+
+
+def _flipped(points: Points) -> list[tuple[float, float]]:
+    return [(y, x) for x, y in points]
+
+
+def _table(results: list[tuple[DemoEdit, SpaceName, DragResult]]) -> Table:
+    table = Table("edit", "model", "space", "outcome", "steps", "distance, px", "seconds")
+    for edit, space, result in results:
+        style = "green" if result.outcome == Outcome.REACHED else "yellow"
+        distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
+        outcome = f"[{style}]{result.outcome.label}[/]"
+        table.add_row(edit.title, edit.model, space, outcome, str(result.steps), distances, f"{result.seconds:.1f}")
+    return table
+
+
+@click.command()
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/demo"), show_default=True,
+    help="Folder for the page and its pictures.",
+)  # fmt: skip
+def demo(out: Path) -> None:
+    """Drag points on images of both embedded models and write a page of pictures, index.html."""
+    models = {name: load(name) for name in EMBEDDED_MODELS}
+    spaces = {
+        (name, space): make_space(model, SpaceOptions(name=space, layers=DEFAULT_LAYERS))
+        for name, model in models.items()
+        for space in SPACES
+    }
+    results: list[tuple[DemoEdit, SpaceName, DragResult]] = []
+    sections = []
+    with progress() as bar:
+        task = bar.add_task("dragging", total=len(EDITS) * len(SPACES))
+        for edit in EDITS:
+            model = models[edit.model]
+            settings = SETTINGS.resolved(model.config)
+            start = seed_latents(model, [edit.seed], psi=PSI)[0]
+            for space in SPACES:
+                bar.update(task, description=f"{edit.model.removeprefix('critters-')}: {edit.title}, {space}")
+                result = drag_one(
+                    model,
+                    start,
+                    _flipped(edit.handles),
+                    _flipped(edit.targets),
+                    space=spaces[edit.model, space],
+                    settings=settings,
+                )
+                folder = f"{edit.model}-{edit.title.replace(' ', '-')}-{space.replace('+', 'plus')}"
+                details = {**dataclasses.asdict(edit), "space": space, "layers": DEFAULT_LAYERS, "psi": PSI}
+                write_drag(out / folder, model, start, result, settings, pictures="all", details=details)
+                results.append((edit, space, result))
+                sections.append(
+                    Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=summary(result))
+                )
+                bar.update(task, advance=1)
+    write_page(out / "index.html", sections)
+    Console().print(_table(results))
+    for space in SPACES:
+        ended = [result.outcome for _, kind, result in results if kind == space]
+        click.echo(f"{space}: {ended.count(Outcome.REACHED)} of {len(ended)} edits reached their targets")
+    click.echo(f"see {out / 'index.html'}")

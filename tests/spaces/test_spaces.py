@@ -1,0 +1,91 @@
+"""Spaces: decoding what was encoded, what moves and what stays, PCA against a float64 SVD."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dragspace_jax.spaces import PCA, Space, SpaceError, W, WPlus, fit_pca
+from dragspace_jax.stylegan2.generator import Generator
+
+
+@pytest.fixture(scope="module")
+def basis(tiny_generator: Generator) -> PCA:
+    return fit_pca(tiny_generator, samples=500, layers=4)
+
+
+@pytest.fixture
+def ws(tiny_generator: Generator) -> jax.Array:
+    shape = (tiny_generator.config.num_ws, tiny_generator.config.w_dim)
+    return jax.random.normal(jax.random.key(0), shape)
+
+
+@pytest.mark.parametrize("kind", ["w+", "pca", "pca, shared"])
+def test_round_trip(tiny_generator: Generator, basis: PCA, ws: jax.Array, kind: str) -> None:
+    shared = PCA(mean=basis.mean, components=basis.components[:3], variance=basis.variance[:3], layers=4, shared=True)
+    space: Space = {"w+": WPlus(layers=4), "pca": basis.truncated(5), "pca, shared": shared}[kind]
+    coordinates, base = space.encode(tiny_generator, ws)
+    assert coordinates.shape == {"w+": (64,), "pca": (20,), "pca, shared": (3,)}[kind]
+    np.testing.assert_allclose(space.latents(coordinates, base), ws, atol=1e-5)
+    styles = space.decode(tiny_generator, coordinates, base)
+    expected = tiny_generator.synthesis.styles(ws[None])
+    assert styles.keys() == expected.keys()
+    for name, style in expected.items():
+        np.testing.assert_allclose(styles[name], style, atol=1e-4)
+
+
+def test_w_starts_from_layer_0(tiny_generator: Generator, ws: jax.Array) -> None:
+    space = W(layers=3)
+    coordinates, base = space.encode(tiny_generator, ws)
+    latents = np.asarray(space.latents(coordinates, base))
+    np.testing.assert_allclose(latents[:3], np.repeat(np.asarray(ws[:1]), 3, 0))
+    np.testing.assert_allclose(latents[3:], ws[3:])
+
+
+def test_only_the_first_layers_move(tiny_generator: Generator, basis: PCA, ws: jax.Array) -> None:
+    for space in (WPlus(layers=4), W(layers=4), basis.truncated(2)):
+        coordinates, base = space.encode(tiny_generator, ws)
+        moved = np.asarray(space.latents(coordinates + 1.0, base))
+        assert np.abs(moved[:4] - np.asarray(ws[:4])).max() > 0.1
+        np.testing.assert_array_equal(moved[4:], ws[4:])
+
+
+def test_pca_equals_a_float64_svd(tiny_generator: Generator) -> None:
+    samples = 500  # one batch, so that the latents can be drawn again here
+    z = jax.random.normal(jax.random.fold_in(jax.random.key(0), 0), (samples, tiny_generator.config.z_dim))
+    w = np.asarray(tiny_generator.mapping.trunk(z, None), np.float64)
+    _, values, vectors = np.linalg.svd(w - w.mean(0), full_matrices=False)
+    basis = fit_pca(tiny_generator, samples=samples)
+    np.testing.assert_allclose(basis.mean, w.mean(0), atol=1e-5)
+    np.testing.assert_allclose(basis.variance, values**2 / (samples - 1), rtol=1e-3, atol=1e-5)
+    agreement = np.abs(np.sum(np.asarray(basis.components)[:4] * vectors[:4], 1))
+    np.testing.assert_allclose(agreement, 1.0, atol=1e-3)
+    identity = np.asarray(basis.components) @ np.asarray(basis.components).T
+    np.testing.assert_allclose(identity, np.eye(len(identity)), atol=1e-5)
+
+
+def test_a_basis_is_kept(tmp_path: Path, basis: PCA) -> None:
+    basis.save(tmp_path / "deep" / "basis.npz")
+    again = PCA.load(tmp_path / "deep" / "basis.npz", layers=4)
+    np.testing.assert_array_equal(again.components, basis.components)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["basis.npz"]
+
+
+def test_bad_spaces(tmp_path: Path, tiny_generator: Generator, basis: PCA) -> None:
+    with pytest.raises(SpaceError, match="layers is 9; the model has 8"):
+        WPlus(layers=9).check(tiny_generator)
+    with pytest.raises(SpaceError, match="components is 17; the basis has 16"):
+        basis.truncated(17)
+    with pytest.raises(SpaceError, match="at least 2"):
+        fit_pca(tiny_generator, samples=1)
+    wide = PCA(mean=jnp.zeros(8), components=jnp.eye(8), variance=jnp.ones(8))
+    with pytest.raises(SpaceError, match="width 8"):
+        wide.check(tiny_generator)
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(b"PK nothing")
+    with pytest.raises(SpaceError, match="not a PCA basis"):
+        PCA.load(broken)

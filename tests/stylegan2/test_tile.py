@@ -1,0 +1,100 @@
+"""Windows give the numbers of the whole map, inside, at every border and corner, up-sampling or not."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.tile import Tile
+
+GRID, SIZE = 16, 8
+ORIGINS = [(4, 4), (-3, 5), (5, -3), (-2, -2), (11, 4), (4, 12), (10, 10), (-2, 11)]
+
+
+def whole_and_windows(generator: Generator, layer_name: str) -> tuple[Tile, Tile, np.ndarray]:
+    """A layer's output of a whole 16 px map, and of windows of it, one an origin."""
+    layer = getattr(generator.synthesis.block(GRID if layer_name == "conv1" else 2 * GRID), layer_name)
+    x = jax.random.normal(jax.random.key(0), (1, GRID, GRID, layer.weight.shape[2]))
+    style = 1.0 + 0.3 * jax.random.normal(jax.random.key(1), (1, x.shape[3]))
+    whole = Tile.whole(x)
+    origins = np.array(ORIGINS, np.int32)
+    repeated = Tile.whole(jnp.repeat(x, len(origins), 0))
+    windows = repeated.window(jnp.asarray(origins), SIZE)
+    styles = jnp.repeat(style, len(origins), 0)
+    with jax.default_matmul_precision("highest"):
+        return (
+            layer(whole, style, noise="const", key=None),
+            layer(windows, styles, noise="const", key=None),
+            origins,
+        )
+
+
+@pytest.mark.parametrize("layer_name", ["conv0", "conv1"])
+def test_window_equals_whole_map(tiny_generator: Generator, layer_name: str) -> None:
+    whole, windows, _ = whole_and_windows(tiny_generator, layer_name)
+    assert windows.origin_yx is not None
+    full, cut = np.asarray(whole.values[0]), np.asarray(windows.values)
+    compared = 0
+    for origin, values in zip(np.asarray(windows.origin_yx), cut, strict=True):
+        for row in range(values.shape[0]):
+            for column in range(values.shape[1]):
+                y, x = origin[0] + row, origin[1] + column
+                if 0 <= y < whole.grid and 0 <= x < whole.grid:
+                    np.testing.assert_allclose(values[row, column], full[y, x], atol=1e-5 * np.abs(full).max())
+                    compared += 1
+    assert compared > 100
+
+
+def test_geometry_of_layers(tiny_generator: Generator) -> None:
+    _, kept, origins = whole_and_windows(tiny_generator, "conv1")
+    assert kept.grid == GRID
+    assert kept.values.shape[1] == SIZE - 2
+    np.testing.assert_array_equal(np.asarray(kept.origin_yx), origins + 1)
+    _, doubled, origins = whole_and_windows(tiny_generator, "conv0")
+    assert doubled.grid == 2 * GRID
+    assert doubled.values.shape[1] == 2 * (SIZE - 2)
+    np.testing.assert_array_equal(np.asarray(doubled.origin_yx), 2 * (origins + 1))
+
+
+def test_whole_map_keeps_its_place() -> None:
+    tile = Tile.whole(jnp.ones((1, 4, 4, 2)))
+    padded = tile.for_stencil()
+    assert padded.values.shape == (1, 6, 6, 2)
+    assert float(padded.values[0, 0].sum()) == 0.0
+    assert tile.doubled(jnp.ones((1, 8, 8, 2))).grid == 8
+
+
+def test_random_noise_needs_a_key(tiny_generator: Generator) -> None:
+    ws = jnp.zeros((1, tiny_generator.config.num_ws, tiny_generator.config.w_dim))
+    with pytest.raises(ValueError, match="key"):
+        tiny_generator.synthesis(ws, noise="random")
+
+
+def test_stopping_below_the_top(tiny_generator: Generator) -> None:
+    ws = jax.random.normal(jax.random.key(2), (2, tiny_generator.config.num_ws, tiny_generator.config.w_dim))
+    everything = tiny_generator.synthesis(ws, features=(8, 16, 32))
+    below = tiny_generator.synthesis(ws, features=(8, 16), stop_at=16)
+    assert below.image is None
+    assert not [name for name in below.styles if name.startswith("b32") or name.endswith("torgb")]
+    for resolution in (8, 16):
+        np.testing.assert_allclose(below.features[resolution], everything.features[resolution], atol=1e-5)
+    again = tiny_generator.synthesis.render(everything.styles)
+    assert again.image is not None
+    assert everything.image is not None
+    np.testing.assert_allclose(again.image, everything.image, atol=1e-5)
+    with pytest.raises(ValueError, match="no block at 64"):
+        tiny_generator.synthesis(ws, features=(64,))
+    with pytest.raises(ValueError, match="no block at 32"):
+        tiny_generator.synthesis(ws, features=(32,), stop_at=16)
+
+
+def test_bfloat16_is_near_float32(tiny_generator: Generator) -> None:
+    ws = jax.random.normal(jax.random.key(3), (1, tiny_generator.config.num_ws, tiny_generator.config.w_dim))
+    full, half = (tiny_generator.synthesis(ws, dtype=dtype).image for dtype in (jnp.float32, jnp.bfloat16))
+    assert full is not None
+    assert half is not None
+    assert half.dtype == jnp.float32
+    assert float(jnp.abs(full - half).max()) < 0.1 * float(jnp.abs(full).max())
