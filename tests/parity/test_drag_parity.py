@@ -21,7 +21,7 @@ LATENT_TOLERANCE = 1e-3
 
 
 def settings(**changes) -> torch_drag.Settings:
-    return torch_drag.Settings(**{"learning_rate": 0.02, "feature_block": 64, **changes})
+    return torch_drag.Settings(**{"learning_rate": 0.1, "feature_block": 64, **changes})
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -82,7 +82,7 @@ CASES = {
         handles=[(60, 64), (80, 90)],
         targets=[(72, 70), (70, 100)],
         resolution=128,
-        settings=settings(feature_block=32, learning_rate=0.01),
+        settings=settings(feature_block=32, learning_rate=0.02),
     ),
     "arrived before it starts": Case(handles=[(20, 30)], targets=[(21, 31)], outcome=Outcome.REACHED),
 }
