@@ -32,5 +32,6 @@ class Adam:
         return self._transform.init(coordinates)
 
     def step(self, gradient: jax.Array, state: SolverState, coordinates: jax.Array) -> tuple[jax.Array, SolverState]:
-        updates, state = self._transform.update(gradient, state, coordinates)
+        with jax.numpy_dtype_promotion("standard"):  # optax counts its steps in int32 and mixes them with floats
+            updates, state = self._transform.update(gradient, state, coordinates)
         return optax.apply_updates(coordinates, updates), state  # type: ignore[return-value]

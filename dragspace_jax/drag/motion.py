@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from dragspace_jax.drag.patches import PatchReader, hat, resize_to_image
+from dragspace_jax.stylegan2.tile import span
 
 
 def distances(handles_yx: jax.Array, targets_yx: jax.Array) -> jax.Array:
@@ -43,13 +44,13 @@ def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Arra
     here = jax.lax.stop_gradient(patches[:, 1:-1, 1:-1])
     per_pixel = jnp.mean(jnp.abs(shifted - here), -1)
 
-    pixels = [origins[:, axis, None] + jnp.arange(size, dtype=jnp.int32) for axis in (0, 1)]
+    pixels = [span(origins[:, axis], size) for axis in (0, 1)]
     inside = [(p >= 0) & (p < reader.side) for p in pixels]
     stretch = reader.side / (reader.side - 1)
     squared = [jnp.square(p.astype(jnp.float32) * stretch - handles_yx[:, axis, None]) for axis, p in enumerate(pixels)]
     near = squared[0][:, :, None] + squared[1][:, None, :] < radius**2
-    counted = near & inside[0][:, :, None] & inside[1][:, None, :]
-    mean = jnp.sum(jnp.where(counted, per_pixel, 0.0), (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1)
+    counted = (near & inside[0][:, :, None] & inside[1][:, None, :]).astype(per_pixel.dtype)
+    mean = jnp.sum(counted * per_pixel, (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1.0)
     return jnp.sum(jnp.where(far > 1.0, mean, 0.0))
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from dragspace_jax.drag.patches import PatchReader
+from dragspace_jax.stylegan2.tile import span
 
 
 def track(reader: PatchReader, reference: jax.Array, handles_yx: jax.Array, radius: int) -> jax.Array:
@@ -25,9 +26,7 @@ def track(reader: PatchReader, reference: jax.Array, handles_yx: jax.Array, radi
     patches = reader.patches(origins, size)
     difference = patches - jnp.broadcast_to(reference[:, None, None, :], patches.shape)
     distance = jnp.sum(jnp.square(difference), -1)
-    offsets = jnp.arange(size, dtype=jnp.int32)
-    rows, columns = (origins[:, axis, None] + offsets for axis in (0, 1))
-    inside = [(positions >= 0) & (positions < reader.side) for positions in (rows, columns)]
+    inside = [(pixels >= 0) & (pixels < reader.side) for pixels in (span(origins[:, axis], size) for axis in (0, 1))]
     distance = jnp.where(inside[0][:, :, None] & inside[1][:, None, :], distance, jnp.inf)
     best = jnp.argmin(distance.reshape(distance.shape[0], -1), 1).astype(jnp.int32)
     found = origins + jnp.stack([best // size, best % size], 1)

@@ -14,6 +14,12 @@ import jax
 import jax.numpy as jnp
 
 
+def span(origins: jax.Array, size: int) -> jax.Array:
+    """Whole positions counted from each origin: int32 [B] → [B, size]."""
+    offsets = jnp.arange(size, dtype=jnp.int32)
+    return origins[:, None] + offsets[None, :]
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tile:
@@ -39,6 +45,12 @@ class Tile:
         """The same place, other values (of the same height and width)."""
         return dataclasses.replace(self, values=values)
 
+    def _positions(self) -> tuple[jax.Array, jax.Array]:
+        """Rows [B, h] and columns [B, w] of the map under a window."""
+        assert self.origin_yx is not None  # only windows ask
+        height, width = self.values.shape[1:3]
+        return span(self.origin_yx[:, 0], height), span(self.origin_yx[:, 1], width)
+
     def for_stencil(self) -> Tile:
         """Make a one-pixel margin available: values a 3×3 stencil may read, zero outside the map.
 
@@ -47,13 +59,8 @@ class Tile:
         """
         if self.origin_yx is None:
             return self.with_values(jnp.pad(self.values, ((0, 0), (1, 1), (1, 1), (0, 0))))
-        inside = [
-            (position >= 0) & (position < self.grid)
-            for position in (
-                self.origin_yx[:, axis, None] + jnp.arange(self.values.shape[1 + axis], dtype=jnp.int32)
-                for axis in (0, 1)
-            )
-        ]
+        rows, columns = self._positions()
+        inside = [(position >= 0) & (position < self.grid) for position in (rows, columns)]
         keep = inside[0][:, :, None, None] & inside[1][:, None, :, None]
         return self.with_values(jnp.where(keep, self.values, jnp.zeros((), self.values.dtype)))
 
@@ -74,10 +81,7 @@ class Tile:
         amount: positions there hold arbitrary values until `for_stencil` sets them to zero.
         """
         start = origin_yx if self.origin_yx is None else origin_yx - self.origin_yx
-        rows, columns = (
-            jnp.clip(start[:, axis, None] + jnp.arange(size, dtype=jnp.int32), 0, self.values.shape[1 + axis] - 1)
-            for axis in (0, 1)
-        )
+        rows, columns = (jnp.clip(span(start[:, axis], size), 0, self.values.shape[1 + axis] - 1) for axis in (0, 1))
         cut = jax.vmap(lambda values, row, column: values[row[:, None], column[None, :]])
         return Tile(values=cut(self.values, rows, columns), origin_yx=origin_yx, grid=self.grid)
 
@@ -85,12 +89,5 @@ class Tile:
         """The part of a per-pixel constant [grid, grid] under this tile: [grid, grid] or [B, h, w]."""
         if self.origin_yx is None:
             return constant
-        rows, columns = (
-            jnp.clip(
-                self.origin_yx[:, axis, None] + jnp.arange(self.values.shape[1 + axis], dtype=jnp.int32),
-                0,
-                self.grid - 1,
-            )
-            for axis in (0, 1)
-        )
+        rows, columns = (jnp.clip(position, 0, self.grid - 1) for position in self._positions())
         return jax.vmap(lambda row, column: constant[row[:, None], column[None, :]])(rows, columns)
