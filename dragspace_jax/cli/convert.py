@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from dragspace_jax.cli.inspect import describe
 from dragspace_jax.convert import convert as convert_file
-from dragspace_jax.convert.names import discriminator_shapes, generator_shapes
 
 
 @click.command(
@@ -29,16 +29,13 @@ def convert(source: Path, out: Path, force: bool, with_discriminator: bool) -> N
     the file itself tells. Nothing that stands in it is run, and neither PyTorch nor TensorFlow is needed.
     """
     start = time.perf_counter()
-    with Console(stderr=True).status(f"converting {source.name}"):
+    with Console(stderr=True).status(f"converting {escape(source.name)}"):
         checkpoint = convert_file(source, out, force=force, with_discriminator=with_discriminator)
-    generator = checkpoint.generator.config
-    count = len(generator_shapes(generator))
-    click.echo(f"{checkpoint.format}: {describe(generator)}, {count} arrays")
+    click.echo(f"{checkpoint.format}: {describe(checkpoint.generator.config)}")
     if checkpoint.discriminator is not None:
-        click.echo(f"with its discriminator, {len(discriminator_shapes(checkpoint.discriminator.config))} arrays")
+        click.echo("with its discriminator")
     if "w_avg" in checkpoint.notes:
         samples, seed = (checkpoint.notes["w_avg"][key] for key in ("samples", "seed"))
-        click.echo(f"the file has no mean w: computed from {samples} samples, seed {seed}")
-    click.echo(
-        f"wrote {out} in {time.perf_counter() - start:.1f} s; now: dragspace generate --model {out} --seeds 0-15"
-    )
+        click.echo(f"the file has no mean w: computed from {samples:,} samples, seed {seed}")
+    click.echo(f"wrote {out} in {time.perf_counter() - start:.1f} s")
+    click.echo(f"next: dragspace generate --model {out} --seeds 0-15 --out images")

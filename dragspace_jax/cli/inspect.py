@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dragspace_jax.checkpoint import read_card
@@ -20,21 +21,19 @@ from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 def describe(config: GeneratorConfig) -> str:
     """One line: size, architecture, labels, parameters."""
     labels = f", {config.c_dim} classes" if config.c_dim else ""
-    millions = _parameters(config) / 1e6
-    return f"{config.resolution} px {config.architecture} generator{labels}, {millions:.1f} M parameters"
+    return f"{config.resolution} px {config.architecture} generator{labels}, {_parameters(config):,} parameters"
 
 
 def _parameters(config: GeneratorConfig | DiscriminatorConfig) -> int:
     shapes = generator_shapes(config) if isinstance(config, GeneratorConfig) else discriminator_shapes(config)
-    return sum(math.prod(shape) for shape in shapes.values())
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(("noise_const", "w_avg")))
 
 
 def _of_source(path: Path) -> dict[str, Any]:
-    with Console(stderr=True).status(f"reading {path.name}"), opened(path) as checkpoint:
+    with Console(stderr=True).status(f"reading {escape(path.name)}"), opened(path) as checkpoint:
         return {
             "kind": "checkpoint",
             "source": {"format": checkpoint.format, "sha256": sha256(path), "file": path.name, **checkpoint.notes},
-            "w_avg": "missing; convert computes it" if "w_avg" in checkpoint.notes else "present",
             "generator": checkpoint.generator.config.to_json(),
             "generator_parameters": _parameters(checkpoint.generator.config),
             "discriminator": "in the file" if checkpoint.has_discriminator else None,
@@ -46,11 +45,18 @@ def _of_model(model: str) -> dict[str, Any]:
     return {
         "kind": "model folder",
         "source": card.source,
-        "w_avg": "present",
         "generator": card.generator.to_json(),
         "generator_parameters": _parameters(card.generator),
         "discriminator": None if card.discriminator is None else card.discriminator.to_json(),
     }
+
+
+def _mean_w(facts: dict[str, Any]) -> str:
+    if "w_avg" not in facts["source"]:
+        return "present"
+    samples, seed = (facts["source"]["w_avg"][key] for key in ("samples", "seed"))
+    missing = "missing in the file; " if facts["kind"] == "checkpoint" else ""
+    return f"{missing}computed from {samples:,} samples, seed {seed}"
 
 
 def _rows(name: str, facts: dict[str, Any]) -> dict[str, str]:
@@ -72,7 +78,7 @@ def _rows(name: str, facts: dict[str, Any]) -> dict[str, str]:
         "noise": "yes" if generator.use_noise else "no",
         "clamp": "none" if generator.conv_clamp is None else f"{generator.conv_clamp:g}",
         "resample filter": ", ".join(f"{tap:g}" for tap in generator.resample_filter),
-        "mean w": facts["w_avg"],
+        "mean w": _mean_w(facts),
         "parameters": f"{facts['generator_parameters']:,}",
         "discriminator": discriminator if isinstance(discriminator, str) else "yes" if discriminator else "none",
     }
@@ -92,6 +98,8 @@ def inspect(model_or_source: str, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for label, value in _rows(model_or_source, facts).items():
-        table.add_row(label, value, style=None)
+        table.add_row(label, escape(value))
     Console(highlight=False).print(table)

@@ -157,6 +157,17 @@ def test_command(dragspace, tmp_path, kind):
         assert "10 at 4, 10 at 8, 6 at 16" in result.output
 
 
+def test_command_says_that_the_mean_w_was_computed(dragspace, tmp_path):
+    config = small_generator()
+    content = write_rosinality.content(config, random_parameters(config), kind="bare")
+    source = write_rosinality.write(tmp_path / "r.pt", content)
+    says = "computed from 10,000 samples, seed 0"
+    for arguments in (("inspect", source), ("convert", source, tmp_path / "m"), ("inspect", tmp_path / "m")):
+        result = dragspace(*arguments)
+        assert result.exit_code == 0, result.output
+        assert says in result.output
+
+
 def test_command_with_discriminator(dragspace, tmp_path):
     result = dragspace("convert", good(tmp_path, "nvlabs"), tmp_path / "model", "--with-discriminator")
     assert result.exit_code == 0, result.output
