@@ -1,0 +1,140 @@
+"""`dragspace drag`: what it writes, that edits chain, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+Run = Callable[..., Result]
+POINTS = ("--handles", "12,14", "--targets", "20,14")
+QUICK = ("--steps", 8, "--lr", 0.05)
+
+
+def stored(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def arguments(folder: Path, out: Path, *more: object) -> list[object]:
+    return ["drag", "--model", folder, "--seed", 3, *POINTS, *QUICK, "--out", out, *more]
+
+
+def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    result = dragspace(*arguments(tiny_folder, tmp_path / "a"))
+    assert result.exit_code == 0, result.output
+    written = {path.name for path in (tmp_path / "a").iterdir()}
+    assert written == {
+        "before.png", "after.png", "drag.png", "drag.gif", "trace.npz", "latents.npz", "result.json",
+    }  # fmt: skip
+    record = json.loads((tmp_path / "a" / "result.json").read_text())
+    steps = record["steps"]
+    assert record["outcome"] in ("reached", "step limit")
+    assert len(record["distances_px"]) == 1
+    assert record["settings"]["learning_rate"] == 0.05
+    assert "jax" in record["versions"]
+    trace = stored(tmp_path / "a" / "trace.npz")
+    latents = stored(tmp_path / "a" / "latents.npz")["ws"]
+    assert trace["handles"].shape == (steps, 1, 2)
+    assert trace["handles"][0, 0].tolist() == [12.0, 14.0]
+    assert trace["latents"].shape == (steps, 8, 16)
+    assert trace["loss"].shape == (steps,)
+    np.testing.assert_array_equal(trace["latents"][-1], latents)
+    with Image.open(tmp_path / "a" / "drag.gif") as animation:
+        assert 1 <= getattr(animation, "n_frames", 1) <= 24
+    with Image.open(tmp_path / "a" / "after.png") as picture:
+        assert picture.size == (32, 32)
+
+
+def test_edits_chain_and_pictures_can_be_left_out(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    assert dragspace(*arguments(tiny_folder, tmp_path / "a", "--pictures", "none")).exit_code == 0
+    assert {path.suffix for path in (tmp_path / "a").iterdir()} == {".npz", ".json"}
+    latents = tmp_path / "a" / "latents.npz"
+    again = dragspace(
+        "drag", "--model", tiny_folder, "--latents", latents, *POINTS, *QUICK, "--out", tmp_path / "b",
+        "--pictures", "final",
+    )  # fmt: skip
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "b" / "drag.png").is_file()
+    assert not (tmp_path / "b" / "drag.gif").exists()
+    first = stored(latents)["ws"]
+    start = stored(tmp_path / "b" / "trace.npz")["latents"][0]
+    np.testing.assert_allclose(start[6:], first[6:], atol=1e-6)
+
+
+def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    mask = np.zeros((32, 32), np.uint8)
+    mask[20:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    for name, more in {
+        "w": ("--space", "w"),
+        "pca": ("--space", "pca", "--components", 4),
+        "shared": ("--space", "pca", "--shared"),
+        "mask": ("--mask", tmp_path / "mask.png"),
+        "inverted": ("--mask", tmp_path / "mask.png", "--invert-mask"),
+        "half": ("--dtype", "bfloat16", "--noise", "none", "--feature-block", 16),
+    }.items():
+        result = dragspace(*arguments(tiny_folder, tmp_path / name, "--pictures", "none", "--steps", 2, *more))
+        assert result.exit_code == 0, (name, result.output)
+
+
+def _bad_files(folder: Path) -> None:
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(folder / "small.png")
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save(folder / "black.png")
+    (folder / "text.png").write_text("no picture")
+    np.save(folder / "shape.npy", np.zeros((3, 16), np.float32))
+    np.save(folder / "infinite.npy", np.full((8, 16), np.inf, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--model", "nowhere"), "unknown model 'nowhere'"),
+        (("--targets", "1,1;2,2"), "1 handles and 2 targets"),
+        (("--handles", "32,3"), "x=32, y=3, outside the image"),
+        (("--handles", "1;2"), "is not like"),
+        (("--handles", "a,b"), "is not like"),
+        (("--mask", "small.png"), "the mask has shape"),
+        (("--mask", "black.png"), "both 0"),
+        (("--mask", "text.png"), "not a picture"),
+        (("--mask", "missing.png"), "no such file"),
+        (("--invert-mask",), "--invert-mask needs --mask"),
+        (("--latents", "shape.npy"), "either --seed or --latents"),
+        (("--layers", 9), "layers is 9; the model has 8"),
+        (("--space", "pca", "--components", 99), "components is 99"),
+        (("--components", 4), "belong to --space pca"),
+        (("--feature-block", 128), "feature block 128"),
+        (("--lr", -1), "learning_rate is -1"),
+        (("--label", 1), "no classes"),
+    ],
+)
+def test_mistakes_are_one_line(
+    dragspace: Run,
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[object, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _bad_files(tmp_path)
+    result = dragspace(*arguments(tiny_folder, tmp_path / "out", *more))
+    assert result.exit_code == 2
+    lines = result.output.strip().splitlines()
+    assert lines[-1].startswith("Error: ")
+    assert message in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "message"), [("shape.npy", "the shape is [3, 16]"), ("infinite.npy", "not finite")])
+def test_bad_latents(dragspace: Run, tiny_folder: Path, tmp_path: Path, name: str, message: str) -> None:
+    _bad_files(tmp_path)
+    command = ["drag", "--model", tiny_folder, "--latents", tmp_path / name, *POINTS, "--out", tmp_path / "out"]
+    result = dragspace(*command)
+    assert result.exit_code == 2
+    assert message in result.output
