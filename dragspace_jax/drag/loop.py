@@ -122,7 +122,10 @@ def step(
         handles = track(frozen, lane.reference, state.handles_yx, radius)
         loss = motion_loss(reader, handles, edit.targets_yx, settings.pixels(settings.radius_motion, side))
         if edit.mask is not None and lane.start_features is not None:
-            loss += settings.mask_weight * mask_loss(reader, lane.start_features, edit.mask)
+            # The very numbers of this iteration at first: another program's differ in the last bit, and the loss has
+            # a kink at zero change.
+            start = jnp.where(state.iteration == 0, frozen.features, lane.start_features)
+            loss += settings.mask_weight * mask_loss(reader, start, edit.mask)
         return loss, handles
 
     (loss, handles), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)

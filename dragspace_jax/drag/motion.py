@@ -14,6 +14,11 @@ def distances(handles_yx: jax.Array, targets_yx: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.sum(jnp.square(targets_yx - handles_yx), -1))
 
 
+def magnitude(x: jax.Array) -> jax.Array:
+    """|x| with slope zero at zero, as in torch; the slope of `jnp.abs` there is one."""
+    return x * jax.lax.stop_gradient(jnp.sign(x))
+
+
 def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Array, radius: int) -> jax.Array:
     """Pull the features around each handle one pixel towards its target.
 
@@ -42,7 +47,7 @@ def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Arra
             window = patches[:, 1 + row : 1 + row + size, 1 + column : 1 + column + size]
             shifted = shifted + weight[:, None, None, None] * window
     here = jax.lax.stop_gradient(patches[:, 1:-1, 1:-1])
-    per_pixel = jnp.mean(jnp.abs(shifted - here), -1)
+    per_pixel = jnp.mean(magnitude(shifted - here), -1)
 
     pixels = [span(origins[:, axis], size) for axis in (0, 1)]
     inside = [(p >= 0) & (p < reader.side) for p in pixels]
@@ -66,4 +71,4 @@ def mask_loss(reader: PatchReader, start_features: jax.Array, mask: jax.Array) -
       The mean over all pixels and channels of |mask · (F − F_0)|.
     """
     change = resize_to_image(reader.features - start_features, reader.side)
-    return jnp.mean(jnp.abs(mask[..., None] * change))
+    return jnp.mean(magnitude(mask[..., None] * change))

@@ -87,7 +87,7 @@ class DiscriminatorEpilogue(nnx.Module):
         """x [B, 4, 4, C] → [B, 1] or [B, cmap_dim]."""
         if self.has_fromrgb:
             assert image is not None  # kept by `skip`
-            x = x + leaky_relu(self.fromrgb(image), clamp=self.clamp)
+            x = x + leaky_relu(self.fromrgb(image))  # the published network does not clamp this one
         if self.stddev_channels > 0:
             x = append_minibatch_stddev(x, self.group_size, self.stddev_channels)
         x = leaky_relu(self.conv(_pad(x, 1)), clamp=self.clamp)
