@@ -80,9 +80,11 @@ class StepInfo:
 def _read(model: Generator, styles: Styles, settings: DragSettings) -> PatchReader:
     block = settings.feature_block
     assert block is not None  # `DragSettings.resolved` filled it in
-    output = model.synthesis.render(
-        styles, noise=settings.noise, features=(block,), stop_at=block, dtype=jnp.dtype(settings.dtype)
-    )
+    # float32 means float32: accelerators would otherwise convolve with fewer bits and lose the published trajectory.
+    with jax.default_matmul_precision("highest" if settings.dtype == "float32" else "default"):
+        output = model.synthesis.render(
+            styles, noise=settings.noise, features=(block,), stop_at=block, dtype=jnp.dtype(settings.dtype)
+        )
     return whole_map_reader(Tile.whole(output.features[block]), model.config.resolution)
 
 
