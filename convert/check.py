@@ -13,6 +13,8 @@ from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 
 _MOST_NAMES_LISTED = 12
+_LONGEST_SHOWN = 40
+PLAIN = (bool, int, float, str, type(None))
 Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
 
 
@@ -80,6 +82,12 @@ class FoundNetwork(Generic[Config]):
             if not np.isfinite(values[name]).all():
                 raise ConvertError(f"parameter {parameter.source_name} holds values that are not finite")
         return values
+
+
+def shown(value: object) -> str:
+    """A setting as a message shows it. Only plain values are written out: others may be nested without end."""
+    text = repr(value) if isinstance(value, PLAIN) else f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def listed(names: Iterable[str]) -> str:

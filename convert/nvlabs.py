@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed
+from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed, shown
 from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.names import from_nvlabs
-from dragspace_jax.convert.settings import Taps, clamp_value, filter_taps, one_value, require
+from dragspace_jax.convert.settings import Taps, clamp_value, filter_taps, one_filter, one_value, require
 from dragspace_jax.convert.shapes import discriminator_config, generator_config
 from dragspace_jax.convert.stored import StoredTensor
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
@@ -118,7 +118,7 @@ class _Modules:
                 filters[name] = filter_taps(stored.read(), name)
             else:
                 found[name] = Parameter.of(name, stored, partial(_layout, name))
-        return found, one_value(filters, "resample_filter", (1.0, 3.0, 3.0, 1.0))
+        return found, one_filter(filters)
 
     def _shared(self, setting: str, paths: str) -> Any:
         """The value of an attribute in all modules whose path matches; None if none has it."""
@@ -152,12 +152,12 @@ class _Modules:
         """Raises ConvertError if the network was made with other arguments than its modules show."""
         arguments = _dict(self.root.get("_init_kwargs"), "_init_kwargs")
         arguments = {**arguments, **_dict(arguments.get(nested), nested)}
-        shown = {**config.to_json(), "img_resolution": config.resolution}
+        modules = {**config.to_json(), "img_resolution": config.resolution}
         names = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "architecture", "conv_clamp", "use_noise")
-        expected = {name: shown[name] for name in names if name in shown}
+        expected = {name: modules[name] for name in names if name in modules}
         for name, value in expected.items():
             if name in arguments and arguments[name] != value:
-                raise ConvertError(f"made with {name}={arguments[name]!r}, but its modules have {value!r}")
+                raise ConvertError(f"made with {name}={shown(arguments[name])}, but its modules have {shown(value)}")
         if isinstance(arguments.get("channel_base"), int) and isinstance(arguments.get("channel_max"), int):
             table = channel_table(config.resolution, arguments["channel_base"], arguments["channel_max"])
             if table != config.channels:

@@ -12,7 +12,7 @@ import numpy as np
 
 from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed
 from dragspace_jax.convert.names import Shape, from_nvlabs
-from dragspace_jax.convert.settings import filter_taps, one_value
+from dragspace_jax.convert.settings import filter_taps, one_filter
 from dragspace_jax.convert.shapes import generator_config
 from dragspace_jax.convert.stored import StoredTensor
 from dragspace_jax.stylegan2.config import GeneratorConfig
@@ -104,7 +104,7 @@ def read_file(content: object) -> tuple[FoundNetwork[GeneratorConfig], dict[str,
     stated = {
         "architecture": "skip",
         "mapping_lr_multiplier": _LR_MULTIPLIER,
-        "resample_filter": one_value(filters, "the resample filter", (1.0, 3.0, 3.0, 1.0)),
+        "resample_filter": one_filter(filters),
     }
     config = generator_config(found, stated)
     if latent_avg is not None:

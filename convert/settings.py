@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.convert.check import ConvertError, listed
+from dragspace_jax.convert.check import PLAIN, ConvertError, listed, shown
 
 Taps = tuple[float, float, float, float]
 
 
 def filter_taps(values: object, where: str) -> Taps:
-    """The four taps of a resampling filter, the smallest scaled to 1, from its taps [4] or its kernel [4, 4].
+    """The four taps of a resampling filter, the smallest scaled to 1, from its taps (a list) or its kernel [4, 4].
 
     Raises:
       ConvertError: another number of taps, not separable, or not symmetric.
     """
-    kernel = np.asarray(values, np.float64) if values is not None else np.zeros(0)
-    if kernel.shape == (4,):
-        kernel = np.outer(kernel, kernel)
+    kernel = np.zeros(0)
+    if isinstance(values, np.ndarray):
+        kernel = values.astype(np.float64)
+    elif isinstance(values, list | tuple) and all(type(tap) in (int, float) for tap in values):
+        kernel = np.outer(values, values).astype(np.float64)
     if kernel.shape != (4, 4) or not np.isfinite(kernel).all() or kernel.sum() <= 0:
         raise ConvertError(f"unsupported resample filter at {where}: four separable taps are needed")
     taps = kernel.sum(0) / np.sqrt(kernel.sum())
@@ -36,9 +38,17 @@ def clamp_value(value: object) -> float | None:
     """conv_clamp as a config has it. Raises ConvertError if it is neither None nor a positive number."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ConvertError(f"unsupported conv_clamp {value!r}: it must be None or a positive number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise ConvertError(f"unsupported conv_clamp {shown(value)}: it must be None or a positive number")
     return float(value)
+
+
+def one_filter(filters: Mapping[str, Taps]) -> Taps:
+    """The filter that all layers share, [1, 3, 3, 1] if none states one. Raises ConvertError if layers differ."""
+    different = {taps: layer for layer, taps in filters.items()}
+    if len(different) > 1:
+        raise ConvertError(f"the resample filter differs between layers: {listed(different.values())}")
+    return next(iter(different), (1.0, 3.0, 3.0, 1.0))
 
 
 def one_value(values: Mapping[str, Any], setting: str, default: Any) -> Any:
@@ -47,9 +57,13 @@ def one_value(values: Mapping[str, Any], setting: str, default: Any) -> Any:
     Raises:
       ConvertError: layers differ.
     """
-    different = {repr(value): layer for layer, value in values.items()}
+    different: dict[Any, str] = {}
+    for layer, value in values.items():
+        if not isinstance(value, PLAIN):
+            raise ConvertError(f"{setting} is {shown(value)} in {layer}")
+        different[value] = layer
     if len(different) > 1:
-        examples = ", ".join(f"{value} in {layer}" for value, layer in different.items())
+        examples = ", ".join(f"{shown(value)} in {layer}" for value, layer in different.items())
         raise ConvertError(f"{setting} differs between layers ({examples}); one value for all is supported")
     return next(iter(values.values()), default)
 
@@ -58,7 +72,9 @@ def require(settings: Mapping[str, Any], required: Mapping[str, Any], where: str
     """Raises ConvertError if a setting is there and has another value than the one supported."""
     for setting, value in required.items():
         if setting in settings and settings[setting] != value:
-            raise ConvertError(f"unsupported {setting} {settings[setting]!r} in {where}: only {value!r} is supported")
+            raise ConvertError(
+                f"unsupported {setting} {shown(settings[setting])} in {where}: only {value!r} is supported"
+            )
 
 
 def require_known(settings: Mapping[str, Any], known: frozenset[str], where: str) -> None:

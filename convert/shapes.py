@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dragspace_jax.convert.check import Config, ConvertError, Found
+from dragspace_jax.convert.check import Config, ConvertError, Found, shown
 from dragspace_jax.stylegan2.config import ConfigError, DiscriminatorConfig, GeneratorConfig, block_resolutions
 
 # Where the channels of the block at R show: (end of a name, axis). The most frequent number is taken, so that one
@@ -42,6 +42,7 @@ _LARGEST = {
     "z_dim": 2**16,
     "c_dim": 2**20,
     "w_dim": 2**16,
+    "cmap_dim": 2**16,
     "img_channels": 2**10,
     "mapping_layers": 100,
     "mbstd_num_channels": 2**10,
@@ -76,7 +77,9 @@ def _resolution(found: Found, prefix: str, stated: int | None) -> int:
     blocks = [match[1] for name in found if (match := re.match(re.escape(prefix) + r"b(\d{1,4})\.", name))]
     resolution = max((int(block) for block in blocks), default=0) if stated is None else stated
     if type(resolution) is not int or resolution not in block_resolutions(1024)[1:]:
-        raise ConvertError(f"the resolution is {resolution!r}; a StyleGAN2 of 8 to 1024 px (a power of two) is needed")
+        raise ConvertError(
+            f"the resolution is {shown(resolution)}; a StyleGAN2 of 8 to 1024 px (a power of two) is needed"
+        )
     return resolution
 
 
@@ -111,11 +114,17 @@ def discriminator_config(found: Found, stated: Mapping[str, Any]) -> Discriminat
 def _config(kind: type[Config], settings: dict[str, Any]) -> Config:
     for name, most in _LARGEST.items():
         value = settings.get(name, 0)
+        if name == "cmap_dim" and value is None:
+            continue
         if type(value) is not int or not 0 <= value <= most:
-            raise ConvertError(f"unsupported architecture: {name} is {value!r}; a whole number up to {most} is needed")
+            raise ConvertError(
+                f"unsupported architecture: {name} is {shown(value)}; a whole number up to {most} is needed"
+            )
     multiplier = settings.get("mapping_lr_multiplier", 1.0)
     if isinstance(multiplier, bool) or not isinstance(multiplier, int | float) or not 0 < multiplier < math.inf:
-        raise ConvertError(f"unsupported architecture: the mapping's learning rate multiplier is {multiplier!r}")
+        raise ConvertError(f"unsupported architecture: the mapping's learning rate multiplier is {shown(multiplier)}")
+    if not isinstance(settings["architecture"], str) or not isinstance(settings.get("use_noise", True), bool):
+        raise ConvertError("unsupported architecture: a setting (architecture or use_noise) is of the wrong type")
     try:
         return kind(**settings)
     except ConfigError as error:

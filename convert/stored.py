@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from dragspace_jax.convert.check import ConvertError, RefusedError
+from dragspace_jax.convert.check import ConvertError, RefusedError, shown
 from dragspace_jax.convert.names import Shape
 
 STORAGES = {
@@ -70,7 +70,7 @@ class Dtype:
 
     def __init__(self, code: object, *_: object) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"[<>|=]?(b1|[iu][1248]|f[248])", code):
-            raise RefusedError(f"numpy.dtype({str(code)[:20]!r}) is refused: only plain numbers are read")
+            raise RefusedError(f"numpy.dtype({shown(code)}) is refused: only plain numbers are read")
         self.value = np.dtype(code)
 
     def build(self, state: object) -> None:

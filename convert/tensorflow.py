@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed
+from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed, shown
 from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.settings import clamp_value, filter_taps, require, require_known
 from dragspace_jax.convert.shapes import discriminator_config, generator_config
@@ -124,12 +124,12 @@ def _settings(network: Instance, label: str) -> dict[str, Any]:
     version = network.state.get("version")
     if type(version) is not int or version < _OLDEST_VERSION:
         raise ConvertError(
-            f"{label} has format version {version!r}; StyleGAN2 networks have {_OLDEST_VERSION} or later"
+            f"{label} has format version {shown(version)}; StyleGAN2 networks have {_OLDEST_VERSION} or later"
         )
     settings: dict[str, Any] = {}
     for part in (*_components(network).values(), network):
         own = part.state.get("static_kwargs")
-        if not isinstance(own, dict):
+        if not isinstance(own, dict) or not all(isinstance(name, str) for name in own):
             raise ConvertError(f"{label} has no settings (static_kwargs)")
         settings |= {name: _plain(value) for name, value in own.items()}
     require_known(settings, _KNOWN, f"{label}'s static_kwargs")

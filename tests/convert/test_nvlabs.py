@@ -161,6 +161,27 @@ def tamper_layers(root: Module) -> None:
     root.at("mapping").attributes["num_layers"] = 10**12
 
 
+def nested_without_end() -> list:
+    """Shared lists: a hundred in the file, 10^100 when written out."""
+    value: list = []
+    for _ in range(100):
+        value = [value] * 10
+    return value
+
+
+def tamper_bomb(root: Module) -> None:
+    for path in ("synthesis.b8.conv0", "synthesis.b8.conv1"):
+        root.at(path).attributes["conv_clamp"] = nested_without_end()
+
+
+def tamper_bomb_resolution(root: Module) -> None:
+    root.at("synthesis").attributes["img_resolution"] = nested_without_end()
+
+
+def tamper_bomb_argument(root: Module) -> None:
+    root.attributes["_init_kwargs"]["z_dim"] = nested_without_end()
+
+
 @pytest.mark.parametrize(
     ("tamper", "says"),
     [
@@ -169,12 +190,15 @@ def tamper_layers(root: Module) -> None:
         (tamper_misshapen, r"misshapen: synthesis.b8.conv1.bias .* \[3\], the architecture has \[10\]"),
         (tamper_infinite, "synthesis.b8.conv1.bias holds values that are not finite"),
         (tamper_filter, "unsupported resample filter at synthesis.b8.resample_filter"),
-        (tamper_one_filter, "resample_filter differs"),
+        (tamper_one_filter, "the resample filter differs"),
         (tamper_activation, "unsupported activation 'swish' in synthesis.b8.conv1"),
         (tamper_clamp, "conv_clamp differs between layers"),
         (tamper_arguments, "conv_clamp=3.0"),
         (tamper_stylegan3, "StyleGAN3"),
         (tamper_resolution, "the resolution is 24"),
+        (tamper_bomb, "conv_clamp is a list in synthesis.b8.conv0"),
+        (tamper_bomb_resolution, "the resolution is a list"),
+        (tamper_bomb_argument, "z_dim=a list"),
         (tamper_layers, "mapping_layers is 1000000000000"),
     ],
 )

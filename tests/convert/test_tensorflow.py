@@ -12,7 +12,7 @@ import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
 
 from .networks import ours, random_parameters, small_discriminator, small_generator
-from .test_nvlabs import assert_same
+from .test_nvlabs import assert_same, nested_without_end
 from .write_tensorflow import snapshot, write
 
 GENERATORS = {
@@ -157,6 +157,11 @@ def test_refused_variables(tmp_path, component, name, value, says):
         ("mapping_layers", 10**12, "mapping_layers"),
         ("conv_clamp", "much", "conv_clamp"),
         ("architecture", "tower", "architecture"),
+        ("architecture", nested_without_end(), "architecture"),
+        ("resample_kernel", nested_without_end(), "unsupported resample filter"),
+        ("conv_clamp", nested_without_end(), "conv_clamp a list"),
+        ("use_noise", nested_without_end(), "use_noise"),
+        ("latent_size", nested_without_end(), "z_dim is a list"),
     ],
 )
 def test_refused_settings(tmp_path, setting, value, says):
