@@ -123,7 +123,7 @@ def save_parameters(
         networks = {"generator": values, "discriminator": discriminator_values}
         for name, network in networks.items():
             if network is not None:
-                with ocp.StandardCheckpointer() as checkpointer:
+                with _writer() as checkpointer:
                     checkpointer.save((staging / name).absolute(), dict(network))
         staging.chmod(0o755)
         if folder.exists():
@@ -131,6 +131,15 @@ def save_parameters(
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _writer() -> ocp.Checkpointer:
+    """Writes without the copy that Orbax makes of NumPy arrays, lest somebody changes them meanwhile: nobody does."""
+    registry = ocp.type_handlers.create_type_handler_registry(
+        (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)),
+        (jax.Array, ocp.type_handlers.ArrayHandler()),
+    )
+    return ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=registry))
 
 
 def resolve(model: str | Path) -> Path:

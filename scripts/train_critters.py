@@ -26,8 +26,8 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 from flax import nnx
+from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from skimage.io import imsave
 
 from dragspace_jax.checkpoint import build_generator, load, parameters, save_parameters
 from dragspace_jax.critters import KINDS, LATENT_DIM, entangle, render
@@ -35,6 +35,7 @@ from dragspace_jax.critters.attributes import NAMES
 from dragspace_jax.critters.renderer import SEGMENTS
 from dragspace_jax.stylegan2 import Generator, GeneratorConfig
 from dragspace_jax.stylegan2.mapping import Mapping, normalise_second_moment
+from dragspace_jax.viz.sheets import contact_sheet, to_uint8
 
 COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_hue")
 COARSE_LAYERS = 6  # W+ layers that follow the geometry: those the published drag loop moves
@@ -170,12 +171,9 @@ def save_sheet(path: Path, generator: Generator, kind: str) -> None:
     """64 samples at psi 1 on the left, what the renderer draws of the same latents on the right."""
     z = jax.random.normal(jax.random.key(7), (64, LATENT_DIM))
     wanted, _ = jax.jit(targets, static_argnums=(0, 3))(kind, z, z, generator.config.resolution)
-    sheets = []
-    for images in (jax.jit(lambda g, z: g(z))(generator, z), wanted):
-        side = images.shape[1]
-        tiled = np.asarray(images).reshape(8, 8, side, side, 3).transpose(0, 2, 1, 3, 4).reshape(8 * side, 8 * side, 3)
-        sheets.append(np.clip(tiled * 127.5 + 127.5, 0, 255).astype(np.uint8))
-    imsave(path, np.concatenate(sheets, 1), check_contrast=False)
+    both = (jax.jit(lambda g, z: g(z))(generator, z), wanted)
+    sheets = [contact_sheet(to_uint8(np.asarray(images)), columns=8, padding=0) for images in both]
+    Image.fromarray(np.concatenate(sheets, 1)).save(path)
 
 
 def export(folder: Path, generator: Generator, kind: str, decibels: float, stages: list[Stage]) -> None:
