@@ -2,7 +2,7 @@
 
     python -m scripts.train_critters dog --work out/train-dog --export dragspace_jax/critters/weights/critters-dog
     python -m scripts.train_critters cat --work out/train-cat --export dragspace_jax/critters/weights/critters-cat \
-        --start-from dragspace_jax/critters/weights/critters-dog --stages 64:600:0.008,128:800:0.006
+        --start-from dragspace_jax/critters/weights/critters-dog --stages 64:700:0.008,128:700:0.006
 
 The world is known, so no adversary is needed: G(z) is held to the picture that the renderer draws of entangle(z).
 Training climbs through the resolutions (progressive growing, arXiv 1710.10196), each stage a smaller generator whose
@@ -42,6 +42,7 @@ COARSE_LAYERS = 6  # W+ layers that follow the geometry: those the published dra
 CHANNELS = {4: 160, 8: 160, 16: 160, 32: 96, 64: 64, 128: 32}
 DETAILS = ("eye_left", "eye_right", "muzzle", "nose", "mouth")
 DETAIL_WEIGHT = 3.0
+W_SCALE = 1 / 16  # of the exported model: the published learning rate of a drag then suits it
 Params = Any
 
 
@@ -176,11 +177,23 @@ def save_sheet(path: Path, generator: Generator, kind: str) -> None:
     Image.fromarray(np.concatenate(sheets, 1)).save(path)
 
 
+def scale_w(values: dict[str, Any], factor: float, layers: int) -> dict[str, Any]:
+    """The same network with a W `factor` times as large: parameters by name, number of mapping layers.
+
+    The last mapping layer's activation is homogeneous, and the affine maps undo what it does.
+    """
+    larger = (f"mapping.fc{layers - 1}.weight", f"mapping.fc{layers - 1}.bias", "mapping.w_avg")
+    scaled = {name: value * factor for name, value in values.items() if name in larger}
+    scaled |= {name: value / factor for name, value in values.items() if name.endswith("affine.weight")}
+    return {**values, **scaled}
+
+
 def export(folder: Path, generator: Generator, kind: str, decibels: float, stages: list[Stage]) -> None:
     """Set w_avg to the mean of 100,000 latents and write the model folder in float16."""
     z = jax.random.normal(jax.random.key(0), (100_000, LATENT_DIM))
     values = {name: np.asarray(value) for name, value in parameters(generator).items()}
     values["mapping.w_avg"] = np.asarray(jnp.mean(generator.mapping.trunk(z, None), 0))
+    values = scale_w(values, W_SCALE, generator.config.mapping_layers)
     digest = hashlib.sha256(b"".join(values[name].tobytes() for name in sorted(values))).hexdigest()
     recipe = {"kind": kind, "psnr_db": round(decibels, 2), "stages": [dataclasses.asdict(s) for s in stages]}
     half = {name: value.astype(np.float16) for name, value in values.items()}
@@ -231,7 +244,7 @@ def train_stage(
 @click.option("--export", "export_to", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
 @click.option("--start-from", type=str, default=None, help="A trained model to fine-tune.")
 @click.option("--mapping-steps", default=20000, help="Steps of the mapping network's own training, unless fine-tuning.")
-@click.option("--stages", default="32:1500:0.02,64:2500:0.015,128:1500:0.008", help="resolution:steps:rate, in order.")
+@click.option("--stages", default="32:1500:0.02,64:2500:0.015,128:1100:0.008", help="resolution:steps:rate, in order.")
 @click.option("--batch", default=16, help="Images a step.")
 @click.option("--seed", default=0, help="Seed of the latents and of the initial weights.")
 def main(
@@ -245,7 +258,10 @@ def main(
     seed: int,
 ) -> None:
     """Train the KIND (dog, cat) model and write it as a model folder."""
-    known = {} if start_from is None else parameters(load(start_from))
+    known: dict[str, Any] = {}
+    if start_from is not None:
+        trained = load(start_from)
+        known = scale_w(parameters(trained), 1 / W_SCALE, trained.config.mapping_layers)
     plan = parse_stages(stages)
     generator: Generator | None = None
     for number, stage in enumerate(plan):
