@@ -33,8 +33,23 @@ class DemoEdit:
     targets: Points
 
 
-EDITS: tuple[DemoEdit, ...] = ()
-SETTINGS = DragSettings(learning_rate=0.02, steps=200)
+EDITS = (
+    DemoEdit(title="turn the head", model="critters-dog", seed=31, handles=((52, 70),), targets=((75, 69),)),
+    DemoEdit(title="raise an ear", model="critters-dog", seed=13, handles=((31, 66),), targets=((23, 22),)),
+    DemoEdit(title="open the mouth", model="critters-dog", seed=4, handles=((72, 86),), targets=((70, 100),)),
+    DemoEdit(title="close an eye", model="critters-dog", seed=19, handles=((80, 47),), targets=((82, 64),)),
+    DemoEdit(title="turn the head", model="critters-cat", seed=27, handles=((85, 76),), targets=((65, 77),)),
+    DemoEdit(
+        title="tilt the head",
+        model="critters-cat",
+        seed=33,
+        handles=((38, 15), (106, 18)),
+        targets=((25, 25), (91, 10)),
+    ),
+    DemoEdit(title="open the mouth", model="critters-cat", seed=34, handles=((58, 92),), targets=((57, 102),)),
+    DemoEdit(title="close an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((56, 68),)),
+)
+SETTINGS = DragSettings(steps=200)
 PSI = 1.0
 
 
