@@ -7,7 +7,6 @@ constructors that only keep what they are given.
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,11 +52,7 @@ def _nested_storage(data: object) -> StoredStorage:
     """A storage as a torch file of its own inside a pickle: described at once, fetched later."""
     from dragspace_jax.convert import torchfile  # it needs the machine, which needs this module
 
-    nested = io.BytesIO(bytes_of(data))
-    storage = torchfile.read(nested)
-    if not isinstance(storage, StoredStorage):
-        raise ConvertError("a torch file nested in the pickle holds something else than a storage")
-    offset = len(nested.getbuffer()) - storage.nbytes  # the numbers are the end of the file
+    storage, offset = torchfile.read_nested(bytes_of(data))
     # The bytes are let go of now, and read again when they are needed.
     storage.fetch = lambda: bytes_of(data)[offset:]
     return storage

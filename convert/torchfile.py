@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from dragspace_jax.convert.check import ConvertError
+from dragspace_jax.convert.check import ConvertError, RefusedError
 from dragspace_jax.convert.inert import TORCH_GLOBALS, Named
 from dragspace_jax.convert.stored import FileSpan, StoredStorage
 from dragspace_jax.convert.unpickle import Machine
@@ -54,10 +54,28 @@ def read(stream: BinaryIO) -> Any:
     start = stream.tell()
     head = stream.read(len(ZIP_MAGIC))
     stream.seek(start)
-    return _read_zip(stream) if head == ZIP_MAGIC else _read_legacy(stream)
+    return _read_zip(stream) if head == ZIP_MAGIC else _read_legacy(stream)[0]
 
 
-def _read_legacy(stream: BinaryIO) -> Any:
+def read_nested(data: bytes) -> tuple[StoredStorage, int]:
+    """The storage that a torch file inside a pickle holds, and where in `data` its numbers begin; they end it.
+
+    Raises:
+      RefusedError: the description names what no tensors need, or the form is the zip, which torch does not nest.
+      ConvertError: not a torch file, not a whole one, one of something else than a storage, or bytes behind its end.
+    """
+    if data.startswith(ZIP_MAGIC):
+        raise RefusedError("a torch file nested in the pickle has the zip form, which no checkpoint nests; refused")
+    value, spans = _read_legacy(io.BytesIO(data))
+    if not isinstance(value, StoredStorage) or len(spans) != 1:
+        raise ConvertError("a torch file nested in the pickle holds something else than a storage")
+    if spans[0].offset + spans[0].length != len(data):
+        raise ConvertError("a torch file nested in the pickle goes on after its end")
+    return value, spans[0].offset
+
+
+def _read_legacy(stream: BinaryIO) -> tuple[Any, list[FileSpan]]:
+    """The object, and where the storages' numbers lie."""
     storages = _Storages()
 
     def pickled() -> Any:
@@ -71,10 +89,11 @@ def _read_legacy(stream: BinaryIO) -> Any:
         raise ConvertError("this torch file was written by a big-endian machine")
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise ConvertError("a torch file's list of storages is none")
-    if set(keys) != set(storages.by_key):
+    if sorted(keys) != sorted(storages.by_key):
         raise ConvertError("a torch file's list of storages does not fit its description")
     place = stream.tell()
     end = stream.seek(0, io.SEEK_END)
+    spans = []
     for key in keys:
         storage = storages.by_key[key]
         span = FileSpan(stream, place + _COUNT, storage.nbytes, is_text=False)
@@ -82,7 +101,8 @@ def _read_legacy(stream: BinaryIO) -> Any:
         if place > end:
             raise ConvertError("the file ends early: it is truncated")
         storage.fetch = span.read
-    return value
+        spans.append(span)
+    return value, spans
 
 
 def _read_zip(stream: BinaryIO) -> Any:

@@ -114,7 +114,7 @@ def test_nested_torch_file(refused, witness, protocol, zipped, inner_protocol):
     buffer = io.BytesIO()
     hostile = {"padding": "x" * 1000, "bad": Calls(os.system, f"touch {witness}")}
     torch.save(hostile, buffer, _use_new_zipfile_serialization=zipped, pickle_protocol=inner_protocol)
-    refused(nested(buffer.getvalue(), protocol), f"{os.name}.system")
+    refused(nested(buffer.getvalue(), protocol), "zip form" if zipped else f"{os.name}.system")
 
 
 @pytest.mark.parametrize("inner", [pickle.dumps(Calls(eval, "1 + 1")), pickle.dumps(Calls(eval, "1 + 1"), 2)])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from torch.storage import _load_from_bytes
 
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
@@ -104,6 +107,40 @@ def test_views_and_shared_storages_are_read(tmp_path):
     affine.parameters["weight"] = torch.nn.Parameter(both[:, 3:23:2].T)
     with opened(write(tmp_path / "s.pkl", content)) as found:
         np.testing.assert_array_equal(found.generator.read()["synthesis.b8.conv0.affine.weight"], both[:, 3:23:2])
+
+
+def nested_otherwise(monkeypatch, change):
+    """Storages pickled as other torch files than torch nests."""
+    monkeypatch.setattr(torch.storage.TypedStorage, "__reduce__", lambda self: (_load_from_bytes, (change(self),)))
+
+
+def zip_form(storage) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(storage, buffer)
+    return buffer.getvalue()
+
+
+def legacy_form(storage) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(storage, buffer, _use_new_zipfile_serialization=False)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (zip_form, "zip form"),
+        (lambda storage: legacy_form(storage) + bytes(64), "goes on after its end"),
+        (lambda storage: legacy_form([storage]), "something else than a storage"),
+    ],
+)
+def test_storages_nested_in_another_way_are_refused(tmp_path, monkeypatch, change, says):
+    """Their numbers lie elsewhere than where torch puts them."""
+    content = snapshot(small_generator(), small_discriminator())
+    nested_otherwise(monkeypatch, change)
+    source = write(tmp_path / "s.pkl", content)
+    with pytest.raises(ConvertError, match=says):
+        convert(source, tmp_path / "model")
 
 
 def test_source_in_the_file_is_not_run(tmp_path):
