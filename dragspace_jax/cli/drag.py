@@ -7,16 +7,15 @@ from typing import Literal
 
 import click
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.inputs import load_one_latent, seed_latents
-from dragspace_jax.cli.report import Pictures, write_drag
+from dragspace_jax.cli.inputs import load_one_latent, read_mask, seed_latents
+from dragspace_jax.cli.report import Pictures, prepare_folder, write_drag
 from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
-from dragspace_jax.drag import DragSettings, drag_one
-from dragspace_jax.spaces import DEFAULT_LAYERS
+from dragspace_jax.drag import DragSettings, drag_one, make_edit
+from dragspace_jax.spaces import PCA
 
 _PUBLISHED = DragSettings()
 
@@ -33,18 +32,6 @@ def parse_points(option: str, text: str) -> np.ndarray:
     return array[:, ::-1]
 
 
-def read_mask(path: Path, *, invert: bool) -> np.ndarray:
-    """A picture → [H, W] float32: 1 (white) where the image must stay; `invert` swaps. Raises UserError."""
-    try:
-        with Image.open(path) as picture:
-            white = np.asarray(picture.convert("L")) > 127
-    except FileNotFoundError as error:
-        raise UserError(f"mask {path}: no such file") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"mask {path}: not a picture ({error})") from error
-    return (~white if invert else white).astype(np.float32)
-
-
 @click.command(
     epilog="""Example: dragspace drag --model critters-dog --seed 3 --handles "64,70" --targets "76,70" --out out/a"""
 )
@@ -58,7 +45,7 @@ def read_mask(path: Path, *, invert: bool) -> np.ndarray:
 @click.option("--mask", type=click.Path(path_type=Path), help="A picture of the image's size: white stays.")
 @click.option("--invert-mask", is_flag=True, help="Black stays, white may change.")
 @click.option("--space", type=click.Choice(["w+", "w", "pca"]), default="w+", show_default=True)
-@click.option("--layers", default=DEFAULT_LAYERS, show_default=True, help="Layers of W+ that move, from the first.")
+@click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or all there are].")
 @click.option("--components", type=int, help="Components of --space pca [default: 64, or all there are].")
 @click.option("--shared", is_flag=True, help="One set of PCA coordinates for all layers, not one a layer.")
 @click.option("--feature-block", type=int, help="Block whose features are followed [default: 128, or the top].")
@@ -82,7 +69,7 @@ def drag(
     mask: Path | None,
     invert_mask: bool,
     space: SpaceName,
-    layers: int,
+    layers: int | None,
     components: int | None,
     shared: bool,
     feature_block: int | None,
@@ -103,6 +90,8 @@ def drag(
     """
     if (seed is None) == (latents is None):
         raise UserError("give either --seed or --latents")
+    if latents is not None and label is not None and space != "pca":
+        raise UserError("--label goes with --seed, or with --space pca; latents are mapped already")
     if invert_mask and mask is None:
         raise UserError("--invert-mask needs --mask")
     handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
@@ -116,8 +105,8 @@ def drag(
         noise=noise,
         dtype=dtype,
     )
-    stays = None if mask is None else read_mask(mask, invert=invert_mask)
     generator = load(model)
+    stays = None if mask is None else read_mask(mask, side=generator.config.resolution, invert=invert_mask)
     settings = settings.resolved(generator.config)
     if seed is not None:
         start = seed_latents(generator, [seed], psi=psi, label=label)[0]
@@ -125,6 +114,9 @@ def drag(
         assert latents is not None  # one of the two is there
         start = load_one_latent(latents, generator.config)
     chart = make_space(generator, SpaceOptions(name=space, layers=layers, components=components, shared=shared), label)
+
+    make_edit(handles_yx, targets_yx, generator.config.resolution, stays)  # raises before anything is written
+    prepare_folder(out)
 
     with progress() as bar:
         task = bar.add_task("dragging", total=steps)
@@ -154,10 +146,14 @@ def drag(
         "mask": None if mask is None else str(mask),
         "invert_mask": invert_mask,
         "space": space,
-        "layers": layers,
-        "components": components,
+        "layers": chart.layers,
+        "components": chart.components.shape[0] if isinstance(chart, PCA) else None,
         "shared": shared,
     }
-    write_drag(out, generator, start, result, settings, pictures=pictures, details=details)
+    write_drag(out, generator, result, settings, pictures=pictures, details=details)
+    if np.abs(result.start - start).max() > 1e-4:
+        click.echo(
+            "note: in W, one vector feeds all moving layers, so the drag began at another image than the latents'"
+        )
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")

@@ -1,15 +1,18 @@
-"""Seeds, labels and latents as a person gives them, checked against the model before any work starts."""
+"""Seeds, labels, latents and masks as a person gives them, checked against the model before any work starts."""
 
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.stylegan2.config import GeneratorConfig
@@ -17,6 +20,8 @@ from dragspace_jax.stylegan2.generator import Generator, seed_to_z
 
 _LARGEST_SEED = 2**32 - 1  # what RandomState takes
 _MOST_SEEDS = 100_000
+# What numpy and zipfile raise for files that are damaged, encrypted, or packed in a way they do not know.
+_BROKEN_ARRAY = (ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -105,6 +110,42 @@ def load_one_latent(path: str | Path, config: GeneratorConfig) -> np.ndarray:
     return ws[0]
 
 
+def read_mask(path: str | Path, *, side: int, invert: bool) -> np.ndarray:
+    """A picture of side×side pixels → [H, W] float32: 1 (white) where the image must stay; `invert` swaps.
+
+    The size is known before a pixel is decoded, so a picture of any size is refused at once.
+
+    Raises:
+      UserError: no such file, not a whole picture, or not of the model's size.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"mask {path}: no such file")
+    try:
+        with _open_unbounded(path) as picture:
+            width, height = picture.size
+            if (width, height) != (side, side):
+                raise UserError(
+                    f"mask {path}: the mask has shape {width}×{height} pixels; the model's images are {side}×{side}"
+                )
+            white = np.asarray(picture.convert("L")) > 127
+    except UnidentifiedImageError as error:
+        raise UserError(f"mask {path}: not a picture") from error
+    # What Pillow's readers let through for damaged files, besides OSError.
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
+        raise UserError(f"mask {path}: not a whole picture ({error})") from error
+    return (~white if invert else white).astype(np.float32)
+
+
+def _open_unbounded(path: Path) -> Image.Image:
+    """`Image.open` without its limit (and warning) on the size: only the header is read, and the caller checks."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 def _read_array(path: Path) -> np.ndarray:
     try:
         with path.open("rb") as file:
@@ -115,5 +156,7 @@ def _read_array(path: Path) -> np.ndarray:
                 keys = ", ".join(content.files) or "none"
                 raise UserError(f"latents {path}: the archive has no array `ws`; it has {keys}")
             return content["ws"]
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except MemoryError as error:  # a header may promise any shape
+        raise UserError(f"latents {path}: the array does not fit in memory") from error
+    except _BROKEN_ARRAY as error:
         raise UserError(f"latents {path}: not an array file (.npy, .npz) of plain numbers") from error

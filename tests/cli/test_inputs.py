@@ -1,12 +1,16 @@
-"""Seeds, labels and latents from a person's hands."""
+"""Seeds, labels, latents and masks from a person's hands."""
 
+import contextlib
 import dataclasses
+import struct
+import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.inputs import label_vector, load_latents, load_one_latent, parse_seeds, seed_latents
+from dragspace_jax.cli.inputs import label_vector, load_latents, load_one_latent, parse_seeds, read_mask, seed_latents
 
 
 @pytest.mark.parametrize(
@@ -105,3 +109,58 @@ def test_one_latent(tmp_path, tiny_config):
     assert load_one_latent(tmp_path / "one.npy", tiny_config).shape == (8, 16)
     with pytest.raises(UserError, match="holds 2 latents"):
         load_one_latent(tmp_path / "two.npy", tiny_config)
+
+
+def test_latents_of_an_absurd_shape(tmp_path, tiny_config):
+    with (tmp_path / "vast.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**14, 16)})
+    with pytest.raises(UserError, match=r"memory|not an array file"):
+        load_latents(tmp_path / "vast.npy", tiny_config)
+
+
+def test_damaged_archives_of_latents(tmp_path, tiny_config):
+    path = tmp_path / "ws.npz"
+    np.savez_compressed(path, ws=np.random.RandomState(0).randn(8, 16))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place : place + 4] = b"\xff" * 4
+        path.write_bytes(damaged)
+        with contextlib.suppress(UserError):  # nothing else may come out; some places do not matter
+            load_latents(path, tiny_config)
+
+
+def test_a_mask_is_white_where_the_image_stays(tmp_path):
+    white = np.zeros((32, 32), bool)
+    white[4:9, 20:] = True
+    Image.fromarray(white.astype(np.uint8) * 255).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", side=32, invert=False), white)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", side=32, invert=True), ~white)
+
+
+def _png_header(side: int) -> bytes:
+    """A PNG that promises side×side gray pixels and holds none."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b""))]
+    framed = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("side", [16, 12_000, 60_000])
+def test_a_mask_of_another_size_is_refused_unread(tmp_path, side):
+    (tmp_path / "mask.png").write_bytes(_png_header(side))
+    with pytest.raises(UserError, match=f"shape {side}×{side} .*32×32"):
+        read_mask(tmp_path / "mask.png", side=32, invert=False)
+
+
+def test_masks_that_are_no_whole_pictures(tmp_path):
+    path = tmp_path / "mask.png"
+    noise = np.random.RandomState(0).randint(0, 256, (32, 32), np.uint8)
+    Image.fromarray(noise).save(path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole) - 30, 13):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"not a picture|not a whole picture"):
+            read_mask(path, side=32, invert=False)
+    with pytest.raises(UserError, match="no such file"):
+        read_mask(tmp_path / "absent.png", side=32, invert=False)
