@@ -23,7 +23,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from dragspace_jax.errors import DragspaceError
-from dragspace_jax.stylegan2.config import ConfigError, DiscriminatorConfig, GeneratorConfig
+from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
 from dragspace_jax.stylegan2.generator import Generator
 
@@ -58,10 +58,10 @@ def parameters(module: nnx.Module) -> dict[str, jax.Array]:
     }
 
 
-def fingerprint(module: nnx.Module) -> str:
-    """A short hash of a network's parameters: the same weights, the same name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(parameters(module).items()):
+def fingerprint(network: Generator | Discriminator) -> str:
+    """A short hash of a network's architecture and parameters: the same network, the same name."""
+    digest = hashlib.sha256(json.dumps(network.config.to_json()).encode())
+    for name, value in sorted(parameters(network).items()):
         digest.update(f"{name} {value.shape}".encode())
         digest.update(np.asarray(value).tobytes())
     return digest.hexdigest()[:16]
@@ -112,6 +112,7 @@ def save_parameters(
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    replaced = staging.with_name(f"{staging.name}-replaced")
     try:
         card = {
             "format_version": FORMAT_VERSION,
@@ -127,10 +128,11 @@ def save_parameters(
                     checkpointer.save((staging / name).absolute(), dict(network))
         staging.chmod(0o755)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(replaced)
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _writer() -> ocp.Checkpointer:
@@ -164,12 +166,16 @@ def read_card(model: str | Path) -> ModelCard:
         if card["format_version"] != FORMAT_VERSION:
             raise ModelError(f"{path} has format version {card['format_version']}; this program reads {FORMAT_VERSION}")
         discriminator = card["discriminator"]
+        if not isinstance(card["source"], dict):
+            raise TypeError("source is not an object")
         return ModelCard(
             generator=GeneratorConfig.from_json(card["generator"]),
             discriminator=None if discriminator is None else DiscriminatorConfig.from_json(discriminator),
             source=card["source"],
         )
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError, ConfigError) as error:
+    except ModelError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model's config.json: {type(error).__name__}: {error}") from error
 
 
@@ -180,8 +186,10 @@ def _restore(folder: Path, name: str) -> dict[str, jax.Array]:
             device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
             target = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=device) for k, v in stored.items()}
             return checkpointer.restore((folder / name).absolute(), target)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ModelError(f"the weights in {folder / name} cannot be read ({error}); convert the model again") from error
+    except Exception as error:  # Orbax raises whatever its storage meets, bare Exception included
+        raise ModelError(
+            f"the weights in {folder / name} are missing or damaged; convert the model again, or copy the whole folder"
+        ) from error
 
 
 def load(model: str | Path) -> Generator:

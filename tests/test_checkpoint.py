@@ -21,7 +21,7 @@ from dragspace_jax.checkpoint import (
     read_card,
     save_parameters,
 )
-from dragspace_jax.stylegan2 import Discriminator, DiscriminatorConfig, Generator
+from dragspace_jax.stylegan2 import ConfigError, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 
 
 def test_round_trip(tmp_path: Path, tiny_folder: Path, tiny_generator: Generator) -> None:
@@ -71,7 +71,11 @@ def test_folders_that_are_not_whole(tmp_path: Path, tiny_folder: Path) -> None:
     torn = tmp_path / "torn"
     shutil.copytree(tiny_folder, torn)
     shutil.rmtree(torn / "generator")
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="missing or damaged"):
+        load(torn)
+    shutil.copytree(tiny_folder / "generator", torn / "generator")
+    shutil.rmtree(torn / "generator" / "ocdbt.process_0")
+    with pytest.raises(ModelError, match="missing or damaged"):
         load(torn)
     card = json.loads((torn / "config.json").read_text())
     (torn / "config.json").write_text(json.dumps({**card, "format_version": 99}))
@@ -80,6 +84,32 @@ def test_folders_that_are_not_whole(tmp_path: Path, tiny_folder: Path) -> None:
     (torn / "config.json").write_text(json.dumps({**card, "generator": {**card["generator"], "colour": 1}}))
     with pytest.raises(ModelError, match="colour"):
         load(torn)
-    (torn / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="not a model's config"):
-        load(torn)
+    for broken in ("{", "[" * 100_000, "9" * 5_000, "[]"):
+        (torn / "config.json").write_text(broken)
+        with pytest.raises(ModelError, match="not a model's config"):
+            load(torn)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels", "abcd"),
+        ("channels", [-8, 8, 8, 8]),
+        ("channels", [8.0, 8, 8, 8]),
+        ("z_dim", "16"),
+        ("w_dim", 0),
+        ("resample_filter", [0, 0, 0, 0]),
+        ("resample_filter", [1, 3, 3, float("nan")]),
+        ("conv_clamp", -1),
+        ("mapping_lr_multiplier", "1"),
+        ("mapping_layers", 2.0),
+        ("mapping_layers", 10**9),
+        ("use_noise", "no"),
+        ("resolution", 100),
+        ("architecture", "other"),
+    ],
+)
+def test_settings_out_of_range(tiny_folder: Path, name: str, value: object) -> None:
+    settings = {**read_card(tiny_folder).generator.to_json(), name: value}
+    with pytest.raises(ConfigError, match=name):
+        GeneratorConfig.from_json(settings)

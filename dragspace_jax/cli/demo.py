@@ -13,10 +13,9 @@ from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.inputs import seed_latents
 from dragspace_jax.cli.page import Section, write_page
-from dragspace_jax.cli.report import summary, write_drag
+from dragspace_jax.cli.report import prepare_folder, summary, write_drag
 from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
 from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
-from dragspace_jax.spaces import DEFAULT_LAYERS
 
 Points = tuple[tuple[float, float], ...]
 SPACES: tuple[SpaceName, ...] = ("w+", "pca")
@@ -76,9 +75,7 @@ def demo(out: Path) -> None:
     """Drag points on images of both embedded models and write a page of pictures, index.html."""
     models = {name: load(name) for name in EMBEDDED_MODELS}
     spaces = {
-        (name, space): make_space(model, SpaceOptions(name=space, layers=DEFAULT_LAYERS))
-        for name, model in models.items()
-        for space in SPACES
+        (name, space): make_space(model, SpaceOptions(name=space)) for name, model in models.items() for space in SPACES
     }
     results: list[tuple[DemoEdit, SpaceName, DragResult]] = []
     sections = []
@@ -99,8 +96,9 @@ def demo(out: Path) -> None:
                     settings=settings,
                 )
                 folder = f"{edit.model}-{edit.title.replace(' ', '-')}-{space.replace('+', 'plus')}"
-                details = {**dataclasses.asdict(edit), "space": space, "layers": DEFAULT_LAYERS, "psi": PSI}
-                write_drag(out / folder, model, start, result, settings, pictures="all", details=details)
+                details = {**dataclasses.asdict(edit), "space": space, "psi": PSI}
+                prepare_folder(out / folder)
+                write_drag(out / folder, model, result, settings, pictures="all", details=details)
                 results.append((edit, space, result))
                 sections.append(
                     Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=summary(result))

@@ -20,6 +20,7 @@ from dragspace_jax.viz.points import draw_points
 from dragspace_jax.viz.sheets import side_by_side, to_uint8
 
 Pictures = Literal["none", "final", "all"]
+FILES = ("before.png", "after.png", "drag.png", "drag.gif", "trace.npz", "latents.npz", "result.json")
 
 
 def versions() -> dict[str, str]:
@@ -32,7 +33,10 @@ def versions() -> dict[str, str]:
 
 
 def summary(result: DragResult) -> dict[str, Any]:
-    """Outcome, steps, distances in px and seconds, as JSON holds them."""
+    """Outcome, steps, distances in px and seconds, as JSON holds them.
+
+    Distances are those tracked in the last iteration, before its update.
+    """
     return {
         "outcome": result.outcome.label,
         "steps": result.steps,
@@ -42,28 +46,32 @@ def summary(result: DragResult) -> dict[str, Any]:
     }
 
 
+def prepare_folder(out: Path) -> None:
+    """Make a drag's folder, and clear it of an earlier drag's files, so that nothing in it belongs to another."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
+
+
 def write_drag(
     out: Path,
     model: Generator,
-    start: np.ndarray,
     result: DragResult,
     settings: DragSettings,
     *,
     pictures: Pictures,
     details: dict[str, Any],
 ) -> None:
-    """Write a drag's folder.
+    """Fill a drag's folder; result.json comes last, so where it stands the rest is whole.
 
     Args:
-      out: the folder, made if need be.
+      out: the folder, prepared.
       model: the generator.
-      start: [L, D], the latents the drag started from.
       result: the finished drag.
       settings: what it ran with, resolved.
       pictures: `none`, `final` (before, after, drag) or `all` (drag.gif too).
       details: further settings for result.json.
     """
-    out.mkdir(parents=True, exist_ok=True)
     np.savez(out / "latents.npz", ws=result.ws)
     np.savez(out / "trace.npz", handles=result.handles_yx[..., ::-1], latents=result.latents, loss=result.loss)
     record = {
@@ -71,19 +79,17 @@ def write_drag(
         "settings": {**dataclasses.asdict(settings), **details},
         "versions": versions(),
     }
-    (out / "result.json").write_text(json.dumps(record, indent=2) + "\n")
     if pictures != "none":
-        _write_pictures(out, model, start, result, settings, animated=pictures == "all")
+        _write_pictures(out, model, result, settings, animated=pictures == "all")
+    (out / "result.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
-def _write_pictures(
-    out: Path, model: Generator, start: np.ndarray, result: DragResult, settings: DragSettings, *, animated: bool
-) -> None:
+def _write_pictures(out: Path, model: Generator, result: DragResult, settings: DragSettings, *, animated: bool) -> None:
     path, targets = result.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
     chosen = frame_indices(result.steps) if animated else [result.steps - 1]
     # The tracked positions of iteration t belong to the latents before its update (DESIGN §5.4).
-    before_update = np.concatenate([start[None], result.latents[:-1]])
-    ws = np.concatenate([start[None], result.ws[None], before_update[chosen]])
+    before_update = np.concatenate([result.start[None], result.latents[:-1]])
+    ws = np.concatenate([result.start[None], result.ws[None], before_update[chosen]])
     images = to_uint8(render_images(model, ws, noise=settings.noise, dtype=settings.dtype))
     before, after, frames = images[0], images[1], images[2:]
     Image.fromarray(before).save(out / "before.png")

@@ -25,7 +25,7 @@ class Solver(Protocol):
 class Adam:
     """Adam with betas 0.9 / 0.999 and eps 1e-8 (arXiv 1412.6980; DESIGN §5.2)."""
 
-    def __init__(self, learning_rate: float):
+    def __init__(self, learning_rate: float | jax.Array):
         self._transform = optax.adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8)
 
     def init(self, coordinates: jax.Array) -> SolverState:

@@ -1,13 +1,16 @@
 """An edit and its settings as values, checked where they enter.
 
-`DragSettings` is static (hashable): other settings are another compiled program. `Edit` is a pytree of arrays.
+Both are pytrees. Of `DragSettings`, what shapes the program is static; the numbers (learning rate, steps, the mask's
+weight) are arguments, so that changing them compiles nothing again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Literal
+import math
+from numbers import Integral, Real
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +47,11 @@ def default_feature_block(resolution: int) -> int:
     return min(128, resolution)
 
 
+def _static(default: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DragSettings:
     """How to drag. Defaults are the published ones (DESIGN §5); radii are pixels of a 512 px image.
@@ -58,37 +66,41 @@ class DragSettings:
       dtype: type of the synthesis, `float32` or `bfloat16`; the loop itself is float32.
     """
 
-    feature_block: int | None = None
+    feature_block: int | None = _static(None)
     learning_rate: float = 1e-3
     steps: int = 300
-    radius_motion: float = 3.0
-    radius_track: float = 12.0
+    radius_motion: float = _static(3.0)
+    radius_track: float = _static(12.0)
     mask_weight: float = 20.0
-    noise: Literal["const", "none"] = "const"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rate", "steps", "radius_motion", "radius_track"):
-            if not getattr(self, name) > 0 or not np.isfinite(getattr(self, name)):
-                raise EditError(f"{name} is {getattr(self, name)}; it must be positive")
-        if not self.mask_weight >= 0:
-            raise EditError(f"mask_weight is {self.mask_weight}; it must not be negative")
-        if self.noise not in ("const", "none"):
-            raise EditError(f"noise is {self.noise!r}; a drag takes const or none")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise EditError(f"dtype is {self.dtype!r}; known are float32 and bfloat16")
+    noise: Literal["const", "none"] = _static("const")
+    dtype: Literal["float32", "bfloat16"] = _static("float32")
 
     def resolved(self, config: GeneratorConfig) -> DragSettings:
-        """These settings with the feature block filled in. Raises EditError if the model has no such block."""
+        """These settings, checked, with the feature block filled in.
+
+        Raises:
+          EditError: a number out of range, or a feature block that the model does not have.
+        """
+        for name in ("learning_rate", "steps", "radius_motion", "radius_track", "mask_weight"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+                raise EditError(f"{name} is {value!r}; it must be a finite number, not negative")
+            if value == 0 and name != "mask_weight":
+                raise EditError(f"{name} is {value!r}; it must be positive")
+        if not isinstance(self.steps, Integral):
+            raise EditError(f"steps is {self.steps!r}; it must be a whole number")
+        for name, known in (("noise", ("const", "none")), ("dtype", ("float32", "bfloat16"))):
+            if getattr(self, name) not in known:
+                raise EditError(f"{name} is {getattr(self, name)!r}; a drag takes {' or '.join(known)}")
         block = default_feature_block(config.resolution) if self.feature_block is None else self.feature_block
         if block not in config.block_resolutions:
-            known = ", ".join(map(str, config.block_resolutions))
-            raise EditError(f"feature block {block} is not in the model; it has {known}")
+            blocks = ", ".join(map(str, config.block_resolutions))
+            raise EditError(f"feature block {block} is not in the model; it has {blocks}")
         return dataclasses.replace(self, feature_block=block)
 
     def pixels(self, radius: float, side: int) -> int:
-        """A radius in whole pixels of an image of `side`, at least 1 (round half to even, as published)."""
-        return max(1, round(radius / PUBLISHED_SIDE * side))
+        """A radius in whole pixels of an image of `side`, from 1 to `side` (round half to even, as published)."""
+        return min(side, max(1, round(radius / PUBLISHED_SIDE * side)))
 
 
 def stop_distance(side: int) -> float:
@@ -112,7 +124,10 @@ class Edit:
 
 
 def _points(name: str, points_yx: ArrayLike, side: int) -> np.ndarray:
-    points = np.asarray(points_yx, np.float32)
+    try:
+        points = np.asarray(points_yx, np.float32)
+    except (TypeError, ValueError) as error:
+        raise EditError(f"{name} are not an array of numbers [N, 2]: {error}") from error
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise EditError(f"{name} have shape {points.shape}; they must be [N, 2] with at least one point")
     for y, x in points:
@@ -136,7 +151,10 @@ def make_edit(handles_yx: ArrayLike, targets_yx: ArrayLike, side: int, mask: Arr
     if len(handles) != len(targets):
         raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
     if mask is not None:
-        mask = np.asarray(mask, np.float32)
+        try:
+            mask = np.asarray(mask, np.float32)
+        except (TypeError, ValueError) as error:
+            raise EditError(f"the mask is not an array of numbers [H, W]: {error}") from error
         if mask.shape != (side, side):
             raise EditError(f"the mask has shape {mask.shape}; the image is {side} × {side}")
         if set(np.unique(mask).tolist()) != {0.0, 1.0}:

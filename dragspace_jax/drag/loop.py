@@ -159,7 +159,7 @@ def step(
     return after, StepInfo(ran=jnp.ones((), bool), handles_yx=handles, ws=ws, loss=loss)
 
 
-@partial(jax.jit, static_argnames=("settings", "length"), donate_argnames=("state",))
+@partial(jax.jit, static_argnames=("length",), donate_argnames=("state",))
 def run_chunk(
     model: Generator, space: Space, lane: Lane, state: DragState, *, settings: DragSettings, length: int
 ) -> tuple[DragState, StepInfo]:
@@ -177,5 +177,5 @@ def run_chunk(
     return jax.lax.scan(body, state, None, length=length)
 
 
-begin_compiled = jax.jit(begin, static_argnames=("settings",))
+begin_compiled = jax.jit(begin)
 """`begin` as a compiled program."""

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from dragspace_jax.drag.edit import DragSettings, EditError, Outcome, make_edit
 from dragspace_jax.drag.loop import begin_compiled, run_chunk
-from dragspace_jax.spaces import Space, WPlus
+from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
 
 CHUNK = 10
@@ -26,6 +26,7 @@ class DragResult:
 
     Attributes:
       outcome: how it ended.
+      start: [L, D] float32, the latents it began with: those given, as the space expresses them.
       ws: [L, D] float32, the final latents.
       handles_yx: [T, N, 2] float32, tracked at iteration t before its update, pixels.
       latents: [T, L, D] float32, after iteration t.
@@ -36,6 +37,7 @@ class DragResult:
     """
 
     outcome: Outcome
+    start: np.ndarray
     ws: np.ndarray
     handles_yx: np.ndarray
     latents: np.ndarray
@@ -84,7 +86,7 @@ def drag_one(
       EditError: bad points, mask, latents or settings.
       SpaceError: a space that does not fit the model.
     """
-    space = WPlus() if space is None else space
+    space = WPlus(layers=default_layers(model.config.num_ws)) if space is None else space
     space.check(model)
     settings = (DragSettings() if settings is None else settings).resolved(model.config)
     edit = make_edit(handles_yx, targets_yx, model.config.resolution, mask)
@@ -92,9 +94,10 @@ def drag_one(
 
     began, first = time.perf_counter(), None
     lane, state = begin_compiled(model, space, edit, start, settings=settings)
+    begins_with = np.asarray(space.latents(state.coordinates, lane.base))
     infos = []
     while True:
-        state, info = run_chunk(model, space, lane, state, settings=settings, length=min(CHUNK, settings.steps))
+        state, info = run_chunk(model, space, lane, state, settings=settings, length=CHUNK)
         info = jax.device_get(info)
         infos.append(jax.tree.map(lambda leaf, ran=info.ran: leaf[ran], info))
         first = time.perf_counter() - began if first is None else first
@@ -105,6 +108,7 @@ def drag_one(
     trace = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
     return DragResult(
         outcome=Outcome(int(state.outcome)),
+        start=begins_with,
         ws=trace.ws[-1],
         handles_yx=trace.handles_yx,
         latents=trace.ws,
@@ -116,7 +120,10 @@ def drag_one(
 
 
 def _latents(model: Generator, ws: ArrayLike) -> jax.Array:
-    array = np.asarray(ws, np.float32)
+    try:
+        array = np.asarray(ws, np.float32)
+    except (TypeError, ValueError) as error:
+        raise EditError(f"the latents are not an array of numbers: {error}") from error
     array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
     expected = (model.config.num_ws, model.config.w_dim)
     if array.shape != expected:

@@ -56,7 +56,7 @@ class Space(ABC):
 
     def check(self, model: Generator) -> None:
         """Raises SpaceError if the space does not fit the model."""
-        if not 1 <= self.layers <= model.config.num_ws:
+        if not isinstance(self.layers, int) or not 1 <= self.layers <= model.config.num_ws:
             raise SpaceError(f"layers is {self.layers}; the model has {model.config.num_ws} layers of W+")
 
     def encode(self, model: Generator, ws: jax.Array) -> tuple[jax.Array, Base]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Self
 
@@ -11,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dragspace_jax.spaces.base import Space, SpaceError, broadcast_layers
-from dragspace_jax.spaces.wplus import DEFAULT_LAYERS
+from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, default_layers
 from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.mapping import Mapping
 
 DEFAULT_SAMPLES = 10_000
 _HIGHEST = jax.lax.Precision.HIGHEST
@@ -63,19 +67,38 @@ class PCA(Space):
     def save(self, path: Path) -> None:
         """Write mean, components and variance as an npz; an interrupted write leaves nothing at `path`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        staging = path.with_name(f".{path.name}.partial.npz")
-        np.savez(staging, mean=self.mean, components=self.components, variance=self.variance)
-        staging.rename(path)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as staging:
+            try:
+                np.savez(staging, mean=self.mean, components=self.components, variance=self.variance)
+                Path(staging.name).rename(path)
+            except BaseException:
+                Path(staging.name).unlink(missing_ok=True)
+                raise
 
     @classmethod
     def load(cls, path: Path, *, layers: int = DEFAULT_LAYERS, shared: bool = False) -> Self:
         """Read what `save` wrote. Raises SpaceError if the file is not such a basis."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: jnp.asarray(stored[name]) for name in ("mean", "components", "variance")}
-        except (OSError, ValueError, KeyError) as error:
+                arrays = [np.asarray(stored[name], np.float32) for name in ("mean", "components", "variance")]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise SpaceError(f"{path} is not a PCA basis ({error}); delete it to have it fitted again") from error
-        return cls(**arrays, layers=layers, shared=shared)
+        mean, components, variance = arrays
+        shapes_fit = components.shape == (*variance.shape, *mean.shape) and components.ndim == 2
+        if not shapes_fit or not all(np.isfinite(array).all() for array in arrays):
+            raise SpaceError(f"{path} is not a PCA basis (shapes or numbers); delete it to have it fitted again")
+        return cls(
+            mean=jnp.asarray(mean),
+            components=jnp.asarray(components),
+            variance=jnp.asarray(variance),
+            layers=layers,
+            shared=shared,
+        )
+
+
+@jax.jit
+def _mapped(mapping: Mapping, z: jax.Array, c: jax.Array | None) -> jax.Array:
+    return mapping.trunk(z, c)
 
 
 def fit_pca(
@@ -84,7 +107,7 @@ def fit_pca(
     samples: int = DEFAULT_SAMPLES,
     seed: int = 0,
     label: jax.Array | None = None,
-    layers: int = DEFAULT_LAYERS,
+    layers: int | None = None,
     shared: bool = False,
 ) -> PCA:
     """PCA of W over mapped Gaussian latents, all min(D, samples) components; `truncated` takes the first K.
@@ -97,20 +120,22 @@ def fit_pca(
       samples: number of latents.
       seed: of the latents.
       label: [c_dim], for conditional models.
-      layers, shared: the space's settings.
+      layers, shared: the space's settings; layers None: the published 6, or all of a model that has fewer.
 
     Raises:
-      SpaceError: fewer than two samples.
+      SpaceError: fewer than two samples, or a label that does not fit the model.
     """
     if samples < 2:
         raise SpaceError(f"samples is {samples}; a PCA needs at least 2")
-    mapped = jax.jit(lambda mapping, z, c: mapping.trunk(z, c))
+    given = 0 if label is None else label.shape[0]
+    if given != model.config.c_dim:
+        raise SpaceError(f"the label has {given} classes; the model has {model.config.c_dim}")
     width, batch = model.config.w_dim, min(samples, 2_000)
     total, outer = np.zeros(width), np.zeros((width, width))
     for start in range(0, samples, batch):
         z = jax.random.normal(jax.random.fold_in(jax.random.key(seed), start), (batch, model.config.z_dim))
         c = None if label is None else jnp.broadcast_to(label[None], (batch, label.shape[0]))
-        w = np.asarray(mapped(model.mapping, z, c), np.float64)[: samples - start]
+        w = np.asarray(_mapped(model.mapping, z, c), np.float64)[: samples - start]
         total += w.sum(0)
         outer += w.T @ w
     mean = total / samples
@@ -122,6 +147,6 @@ def fit_pca(
         mean=jnp.asarray(mean, jnp.float32),
         components=jnp.asarray(components * np.sign(largest), jnp.float32),
         variance=jnp.asarray(np.maximum(variance[::-1][:count], 0.0), jnp.float32),
-        layers=layers,
+        layers=default_layers(model.config.num_ws) if layers is None else layers,
         shared=shared,
     )

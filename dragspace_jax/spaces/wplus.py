@@ -12,6 +12,11 @@ from dragspace_jax.spaces.base import Space, broadcast_layers
 DEFAULT_LAYERS = 6
 
 
+def default_layers(num_ws: int) -> int:
+    """The published number of moving layers, or all of a model that has fewer."""
+    return min(DEFAULT_LAYERS, num_ws)
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WPlus(Space):

@@ -7,7 +7,9 @@ and "Training GANs with Limited Data" (arXiv 2006.06676) for the settings' names
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any, Literal, Self, get_args
 
 from dragspace_jax.errors import DragspaceError
@@ -29,6 +31,30 @@ def channel_table(resolution: int, channel_base: int, channel_max: int) -> tuple
     return tuple(min(channel_base // r, channel_max) for r in block_resolutions(resolution))
 
 
+_WIDEST = 65_536
+_RANGES = {
+    "c_dim": (0, _WIDEST),
+    "img_channels": (1, 1024),
+    "z_dim": (1, _WIDEST),
+    "w_dim": (1, _WIDEST),
+    "mapping_layers": (0, 256),
+    "mapping_features": (1, _WIDEST),
+    "embed_features": (1, _WIDEST),
+    "cmap_dim": (1, _WIDEST),
+    "mbstd_group_size": (1, 2**30),
+    "mbstd_num_channels": (0, _WIDEST),
+}
+_OPTIONAL_WIDTHS = ("mapping_features", "embed_features", "cmap_dim")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_width(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= value <= _WIDEST
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _NetworkConfig:
     resolution: int
@@ -40,8 +66,10 @@ class _NetworkConfig:
     resample_filter: tuple[float, ...] = (1.0, 3.0, 3.0, 1.0)
 
     def __post_init__(self) -> None:
-        if self.resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):
+        if isinstance(self.resolution, float) or self.resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):
             raise ConfigError(f"resolution is {self.resolution}; it must be a power of two from 8 to 1024")
+        if not isinstance(self.channels, tuple) or not all(_is_width(c) for c in self.channels):
+            raise ConfigError(f"channels is {self.channels!r}; it must be a list of whole numbers from 1")
         if len(self.channels) != len(self.block_resolutions):
             raise ConfigError(
                 f"channels has {len(self.channels)} entries; "
@@ -49,8 +77,27 @@ class _NetworkConfig:
             )
         if self.architecture not in get_args(Architecture):
             raise ConfigError(f"architecture is {self.architecture!r}; known are {', '.join(get_args(Architecture))}")
-        if len(self.resample_filter) != 4:
-            raise ConfigError(f"resample_filter has {len(self.resample_filter)} taps; only four are supported")
+        taps = self.resample_filter
+        if not isinstance(taps, tuple) or len(taps) != 4 or not all(map(_finite, taps)) or not sum(taps) > 0:
+            raise ConfigError(f"resample_filter is {taps!r}; four numbers of positive sum are supported")
+        if self.conv_clamp is not None and not (_finite(self.conv_clamp) and self.conv_clamp > 0):
+            raise ConfigError(f"conv_clamp is {self.conv_clamp!r}; it must be a positive number or null")
+        self._check_widths()
+
+    def _check_widths(self) -> None:
+        """Raises ConfigError if a count or a width is not a whole number in its range."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in _OPTIONAL_WIDTHS and value is None:
+                continue
+            if field.name in _RANGES:
+                least, most = _RANGES[field.name]
+                if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+                    raise ConfigError(f"{field.name} is {value!r}; it must be a whole number from {least} to {most}")
+            elif field.name == "use_noise" and not isinstance(value, bool):
+                raise ConfigError(f"use_noise is {value!r}; it must be true or false")
+            elif field.name == "mapping_lr_multiplier" and not (_finite(value) and value > 0):
+                raise ConfigError(f"mapping_lr_multiplier is {value!r}; it must be a positive number")
 
     @property
     def block_resolutions(self) -> tuple[int, ...]:
@@ -73,6 +120,7 @@ class _NetworkConfig:
         return cls(**settings)
 
     def to_json(self) -> dict[str, Any]:
+        """The settings as JSON holds them."""
         return dataclasses.asdict(self)
 
 

@@ -81,15 +81,16 @@ def test_not_finite_is_an_outcome(tiny_generator: Generator, start: np.ndarray) 
 
 
 def test_no_retrace(tiny_generator: Generator, start: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks, other points and other latents run the program that was compiled first."""
+    """Chunks, other points, latents, rates and lengths run the program that was compiled first."""
     traced = []
     original = loop.motion_loss
     monkeypatch.setattr(loop, "motion_loss", lambda *args: traced.append(1) or original(*args))
-    settings = DragSettings(learning_rate=1e-4, steps=23)
+    settings = DragSettings(learning_rate=1e-4, steps=23, radius_motion=30.0)  # a program that no other test runs
     drag_one(tiny_generator, start, HANDLE, [[30.0, 30.0]], settings=settings)
     first = len(traced)
     assert first > 0
-    drag_one(tiny_generator, start * 0.9, [[3.0, 4.0]], [[3.0, 20.0]], settings=settings)
+    other = DragSettings(learning_rate=2e-4, steps=7, mask_weight=1.0, radius_motion=30.0)
+    drag_one(tiny_generator, start * 0.9, [[3.0, 4.0]], [[3.0, 20.0]], settings=other)
     assert len(traced) == first
 
 
@@ -115,8 +116,11 @@ def test_bad_masks_and_settings(tiny_generator: Generator, start: np.ndarray) ->
         make_edit(HANDLE, TARGET, 32, np.ones((32, 32)))
     with pytest.raises(EditError, match="feature block 64"):
         drag_one(tiny_generator, start, HANDLE, TARGET, settings=DragSettings(feature_block=64))
-    with pytest.raises(EditError, match="learning_rate"):
-        DragSettings(learning_rate=0.0)
+    for changed in ({"learning_rate": 0.0}, {"steps": 2.5}, {"mask_weight": np.inf}, {"noise": "random"}):
+        with pytest.raises(EditError, match=next(iter(changed))):
+            drag_one(tiny_generator, start, HANDLE, TARGET, settings=DragSettings(**changed))
+    with pytest.raises(EditError, match="not an array"):
+        drag_one(tiny_generator, start, [[1, 2], [3]], TARGET)
     with pytest.raises(EditError, match="shape"):
         drag_one(tiny_generator, start[:3], HANDLE, TARGET)
     with pytest.raises(EditError, match="not finite"):

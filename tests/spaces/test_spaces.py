@@ -86,6 +86,10 @@ def test_bad_spaces(tmp_path: Path, tiny_generator: Generator, basis: PCA) -> No
     with pytest.raises(SpaceError, match="width 8"):
         wide.check(tiny_generator)
     broken = tmp_path / "broken.npz"
-    broken.write_bytes(b"PK nothing")
-    with pytest.raises(SpaceError, match="not a PCA basis"):
+    for content in (b"PK nothing", b""):
+        broken.write_bytes(content)
+        with pytest.raises(SpaceError, match="not a PCA basis"):
+            PCA.load(broken)
+    np.savez(broken, mean=np.zeros(4), components=np.zeros((3, 7)), variance=np.zeros(3))
+    with pytest.raises(SpaceError, match="shapes or numbers"):
         PCA.load(broken)
