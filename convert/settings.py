@@ -10,6 +10,11 @@ import numpy as np
 from dragspace_jax.convert.check import PLAIN, ConvertError, listed, shown
 
 Taps = tuple[float, float, float, float]
+_LARGEST_TAP = 2**40
+
+
+def _is_tap(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST_TAP
 
 
 def filter_taps(values: object, where: str) -> Taps:
@@ -21,7 +26,7 @@ def filter_taps(values: object, where: str) -> Taps:
     kernel = np.zeros(0)
     if isinstance(values, np.ndarray):
         kernel = values.astype(np.float64)
-    elif isinstance(values, list | tuple) and all(type(tap) in (int, float) for tap in values):
+    elif isinstance(values, list | tuple) and len(values) == 4 and all(map(_is_tap, values)):
         kernel = np.outer(values, values).astype(np.float64)
     if kernel.shape != (4, 4) or not np.isfinite(kernel).all() or kernel.sum() <= 0:
         raise ConvertError(f"unsupported resample filter at {where}: four separable taps are needed")

@@ -6,7 +6,6 @@ states, or only some, is read off here.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -121,7 +120,7 @@ def _config(kind: type[Config], settings: dict[str, Any]) -> Config:
                 f"unsupported architecture: {name} is {shown(value)}; a whole number up to {most} is needed"
             )
     multiplier = settings.get("mapping_lr_multiplier", 1.0)
-    if isinstance(multiplier, bool) or not isinstance(multiplier, int | float) or not 0 < multiplier < math.inf:
+    if isinstance(multiplier, bool) or not isinstance(multiplier, int | float) or not 0 < multiplier < 1e9:
         raise ConvertError(f"unsupported architecture: the mapping's learning rate multiplier is {shown(multiplier)}")
     if not isinstance(settings["architecture"], str) or not isinstance(settings.get("use_noise", True), bool):
         raise ConvertError("unsupported architecture: a setting (architecture or use_noise) is of the wrong type")

@@ -28,6 +28,7 @@ STORAGES = {
     "torch.ByteStorage": "u1",
     "torch.BoolStorage": "?",
 }
+_LARGEST = 2**40  # elements; no checkpoint comes near, and byte counts stay far within 64 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +60,19 @@ def bytes_of(data: object) -> bytes:
     raise ConvertError(f"an array's data is a {type(data).__name__}, not bytes")
 
 
-def _shape(shape: object) -> Shape:
-    if not isinstance(shape, tuple) or len(shape) > 8 or not all(type(n) is int and n >= 0 for n in shape):
+def _lengths(lengths: object) -> Shape:
+    if not isinstance(lengths, tuple) or len(lengths) > 8:
         raise ConvertError("an array has a shape that is none")
-    return shape
+    if not all(type(n) is int and 0 <= n < _LARGEST for n in lengths):
+        raise ConvertError("an array has a shape or strides out of all range")
+    return lengths
+
+
+def _shape(shape: object) -> Shape:
+    # NumPy multiplies the lengths of an empty array as well, all but the zeros, and must not overflow.
+    if math.prod(n for n in _lengths(shape) if n) >= _LARGEST:
+        raise ConvertError("an array has a shape out of all range")
+    return _lengths(shape)
 
 
 class Dtype:
@@ -160,9 +170,11 @@ class StoredTensor:
         Raises:
           ConvertError: the view reaches beyond its storage, or repeats its elements.
         """
-        shape, steps = _shape(size), _shape(stride)
+        shape, steps = _shape(size), _lengths(stride)
         if not isinstance(storage, StoredStorage) or type(offset) is not int or offset < 0 or len(shape) != len(steps):
             raise ConvertError("a tensor is described in another way than torch does")
+        # The stride of an axis of length 1 says nothing.
+        steps = tuple(0 if n == 1 else step for n, step in zip(shape, steps, strict=True))
         last = offset + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
         if 0 not in shape and (last >= storage.size or math.prod(shape) > storage.size):
             raise ConvertError(f"a tensor of shape {list(shape)} reaches beyond its storage of {storage.size}")

@@ -287,11 +287,32 @@ def test_a_tensor_beyond_its_storage(refused):
 
     class Tensor:
         def __reduce__(self):
-            return rebuild, (tensor.untyped_storage(), 0, (2**40,), (0,), False, {})
+            return rebuild, (tensor.untyped_storage(), 0, (2**30,), (0,), False, {})
 
     with published_modules():
         content = pickle.dumps({"G_ema": Tensor()}, protocol=3)
     refused(content, "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride"),
+    [
+        ((2**70, 0), (1, 1)),
+        ((0, 2**62, 2**62), (1, 1, 1)),
+        ((0, 2**39, 2**39), (1, 1, 1)),
+        ((1,), (2**80,)),
+        ((2**80,), (0,)),
+    ],
+)
+def test_shapes_out_of_all_range(tmp_path, refused, shape, stride):
+    tensor = torch.zeros(4)
+    content = snapshot(small_generator(), small_discriminator())
+    rebuild = tensor.__reduce_ex__(2)[0]
+    storage = tensor.untyped_storage()
+    typed = torch.storage.TypedStorage(wrap_storage=storage, dtype=tensor.dtype, _internal=True)
+    content["G_ema"].at("synthesis.b8.conv1").parameters["bias"] = Calls(rebuild, typed, 0, shape, stride, False, {})
+    data = write(tmp_path / "hostile.pkl", content).read_bytes()
+    refused(data, "")
 
 
 def test_the_registries_of_this_program_are_untouched():

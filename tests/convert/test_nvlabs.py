@@ -109,6 +109,15 @@ def test_views_and_shared_storages_are_read(tmp_path):
         np.testing.assert_array_equal(found.generator.read()["synthesis.b8.conv0.affine.weight"], both[:, 3:23:2])
 
 
+def test_the_stride_of_an_axis_of_length_1_says_nothing(tmp_path):
+    content = snapshot(small_generator(), small_discriminator())
+    weight = content["G_ema"].at("synthesis.b8.torgb").parameters["weight"]  # [3, 10, 1, 1]
+    odd = torch.as_strided(weight.detach(), weight.shape, (10, 1, 2**39, 2**39))
+    content["G_ema"].at("synthesis.b8.torgb").parameters["weight"] = torch.nn.Parameter(odd)
+    with opened(write(tmp_path / "s.pkl", content)) as found:
+        assert_same(found.generator.read(), ours(random_parameters(small_generator(), 0)))
+
+
 def nested_otherwise(monkeypatch, change):
     """Storages pickled as other torch files than torch nests."""
     monkeypatch.setattr(torch.storage.TypedStorage, "__reduce__", lambda self: (_load_from_bytes, (change(self),)))
