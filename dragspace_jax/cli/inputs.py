@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 import zipfile
@@ -17,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.generator import Generator, seed_to_z
+from dragspace_jax.stylegan2.mapping import Mapping
 
 _LARGEST_SEED = 2**32 - 1  # what RandomState takes
 _MOST_SEEDS = 100_000
@@ -60,19 +62,36 @@ def label_vector(config: GeneratorConfig, label: int | None) -> np.ndarray | Non
     return np.eye(config.c_dim, dtype=np.float32)[label][None]
 
 
+def check_seed_options(config: GeneratorConfig, *, psi: float, label: int | None) -> np.ndarray | None:
+    """`label_vector` of the label, once psi is known to be a finite number. Raises UserError."""
+    if not math.isfinite(psi):
+        raise UserError(f"--psi {psi}: a finite number is needed, such as 0.7")
+    return label_vector(config, label)
+
+
 def seed_latents(model: Generator, seeds: Sequence[int], *, psi: float, label: int | None = None) -> np.ndarray:
     """W+ of seeds: [n, L, D] float32, n = len(seeds), truncated in all layers by psi.
 
     One seed is mapped at a time, so that its latent does not depend on its company.
 
     Raises:
-      UserError: the label does not fit the model.
+      UserError: psi is not finite, or the label does not fit the model.
     """
-    one_hot = label_vector(model.config, label)
+    one_hot = check_seed_options(model.config, psi=psi, label=label)
     c = None if one_hot is None else jnp.asarray(one_hot)
-    mapped = jax.jit(lambda mapping, z, c: mapping(z, c, psi=psi))
-    rows = [mapped(model.mapping, jnp.asarray(seed_to_z(seed, model.config.z_dim)), c) for seed in seeds]
-    return np.concatenate([np.asarray(row) for row in rows])
+    rows = [
+        np.asarray(_truncated_w(model.mapping, jnp.asarray(seed_to_z(seed, model.config.z_dim)), c, psi))
+        for seed in seeds
+    ]
+    return np.repeat(np.stack(rows), model.config.num_ws, axis=1)
+
+
+@jax.jit
+def _truncated_w(mapping: Mapping, z: jax.Array, c: jax.Array | None, psi: jax.Array | float) -> jax.Array:
+    """z [1, Z] and label c [1, c_dim] → w [1, D]; psi is traced, so that one compilation serves every psi."""
+    w = mapping.trunk(z, c)
+    w_avg = mapping.w_avg[...][None]
+    return jnp.where(psi == 1.0, w, w_avg + psi * (w - w_avg))
 
 
 def load_latents(path: str | Path, config: GeneratorConfig) -> np.ndarray:

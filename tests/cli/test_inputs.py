@@ -11,6 +11,7 @@ from PIL import Image
 
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.inputs import label_vector, load_latents, load_one_latent, parse_seeds, read_mask, seed_latents
+from dragspace_jax.stylegan2.mapping import Mapping
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,23 @@ def test_the_latent_of_a_seed_is_that_of_the_published_tools(tiny_generator):
     latents = seed_latents(tiny_generator, [4, 5], psi=0.5)
     assert latents.shape == (2, 8, 16)
     np.testing.assert_allclose(latents[1], expected[0], atol=1e-6)
+
+
+def test_without_truncation_the_latent_is_that_of_the_mapping(tiny_generator):
+    z = np.random.RandomState(5).randn(1, 16).astype(np.float32)
+    np.testing.assert_allclose(seed_latents(tiny_generator, [5], psi=1.0), tiny_generator.mapping(z), atol=1e-6)
+
+
+def test_seeds_are_mapped_by_one_program_whatever_psi(tiny_generator, monkeypatch):
+    seed_latents(tiny_generator, [1], psi=0.5)
+    monkeypatch.setattr(Mapping, "trunk", lambda *_: pytest.fail("traced again"))
+    seed_latents(tiny_generator, [2, 3], psi=0.6)
+
+
+@pytest.mark.parametrize("psi", [float("nan"), float("inf")])
+def test_psi_must_be_finite(tiny_generator, psi):
+    with pytest.raises(UserError, match=f"--psi {psi}: a finite number"):
+        seed_latents(tiny_generator, [1], psi=psi)
 
 
 def test_labels(tiny_config):
