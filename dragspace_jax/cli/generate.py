@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -11,7 +14,7 @@ from PIL import Image
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.inputs import load_latents, parse_seeds, seed_latents
+from dragspace_jax.cli.inputs import check_seed_options, load_latents, parse_seeds, seed_latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
@@ -52,15 +55,17 @@ def generate(
             raise UserError("--label goes with --seeds; latents are mapped already")
         ws = load_latents(latents, generator.config)
         names = [f"latent{i:04d}" for i in range(len(ws))]
+        _make_folder(out)
     else:
+        check_seed_options(generator.config, psi=psi, label=label)
+        _make_folder(out)  # before the work, which may be long
         ws = seed_latents(generator, numbers, psi=psi, label=label)
         names = [f"seed{seed:04d}" for seed in numbers]
-    out.mkdir(parents=True, exist_ok=True)
     side = generator.config.resolution
-    kept = np.lib.format.open_memmap(out / "images.npy", "w+", np.float32, (len(ws), side, side, 3)) if raw else None
+    whole = _raw_images(out / "images.npy", (len(ws), side, side, 3)) if raw else nullcontext()
     small: list[np.ndarray] = []
     done = 0
-    with progress() as bar:
+    with whole as kept, progress() as bar:
         task = bar.add_task("rendering", total=len(ws))
         for images in render_batches(generator, ws, noise=noise, dtype=dtype):
             if kept is not None:
@@ -74,6 +79,25 @@ def generate(
     labels = [str(n) for n in numbers[:_SHEET_IMAGES]] if numbers is not None else None
     Image.fromarray(contact_sheet(small, labels=labels)).save(out / "sheet.png")
     click.echo(f"wrote {done} image{'s' if done > 1 else ''} and sheet.png to {out}")
+
+
+def _make_folder(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise UserError(f"--out {out}: no permission to write there")
+
+
+@contextmanager
+def _raw_images(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """A float32 array on disk to be filled; it gets the name `path` only if the block ends well, else it goes."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        images = np.lib.format.open_memmap(staging, "w+", np.float32, shape)
+        yield images
+        images.flush()
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """`dragspace generate`: files, numbers, errors."""
 
+import importlib
+
 import jax
 import numpy as np
 import pytest
@@ -43,6 +45,7 @@ def test_latents_are_rendered_as_they_are(dragspace, tiny_folder, tiny_generator
         ([], "either --seeds or --latents"),
         (["--seeds", "0", "--latents", "x.npy"], "either --seeds or --latents"),
         (["--seeds", "0", "--label", "1"], "no classes"),
+        (["--seeds", "0", "--psi", "nan"], "a finite number is needed"),
         (["--latents", "missing.npy"], "no such file"),
     ],
 )
@@ -54,3 +57,25 @@ def test_bad_input_is_one_line_and_exit_code_2(dragspace, tiny_folder, tmp_path,
     assert result.output.startswith("Error: ")
     assert result.output.count("\n") == 1
     assert not out.exists()
+
+
+def test_an_interrupted_run_leaves_no_raw_images(dragspace, tiny_folder, tmp_path, monkeypatch):
+    def render_one_and_stop(*_, **__):
+        yield np.zeros((1, 32, 32, 3), np.float32)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("dragspace_jax.cli.generate"), "render_batches", render_one_and_stop)
+    result = dragspace("generate", "--model", tiny_folder, "--seeds", "0-1", "--raw", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"seed0000.png"}
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(dragspace, tiny_folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    module = importlib.import_module("dragspace_jax.cli.generate")
+    monkeypatch.setattr(module, "seed_latents", lambda *_, **__: pytest.fail("worked first"))
+    out = tmp_path / "file" / "out"
+    result = dragspace("generate", "--model", tiny_folder, "--seeds", "0", "--out", out)
+    assert result.exit_code == 2
+    assert str(out) in result.output
+    assert result.output.count("\n") == 1
