@@ -67,6 +67,13 @@ Found = Mapping[str, Parameter]
 """{our name: parameter}."""
 
 
+def add(found: dict[str, Parameter], name: str, parameter: Parameter) -> None:
+    """Raises ConvertError if another parameter of the file has got our name `name` already."""
+    if name in found:
+        raise ConvertError(f"{found[name].source_name} and {parameter.source_name} both stand for {name}")
+    found[name] = parameter
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FoundNetwork(Generic[Config]):
     """A network of a file, checked against its config, not yet read."""

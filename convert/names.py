@@ -12,6 +12,8 @@ import numpy as np
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 
 Shape = tuple[int, ...]
+NUMBER = r"(0|[1-9][0-9]?)"
+"""A layer's number in a name, as a pattern. Leading zeros would be further names of the same layer."""
 
 
 def from_nvlabs(name: str, array: np.ndarray) -> np.ndarray:

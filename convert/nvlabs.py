@@ -53,9 +53,13 @@ class _Modules:
     def _walk(self, module: Instance, path: str, depth: int) -> None:
         if depth > _DEEPEST:
             raise ConvertError(f"the modules at {path} are nested too deeply")
+        if path in self.attributes:
+            raise ConvertError(f"two modules have the path {path}")
         self.attributes[path] = module.state
         for kind in ("_parameters", "_buffers"):
             for name, value in _dict(module.state.get(kind), f"{path}.{kind}").items():
+                if _join(path, name) in self.arrays:
+                    raise ConvertError(f"{_join(path, name)} is there twice")
                 if isinstance(value, StoredTensor):
                     self.arrays[_join(path, name)] = value
                 elif value is not None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed
-from dragspace_jax.convert.names import Shape, from_nvlabs
+from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, add, closed
+from dragspace_jax.convert.names import NUMBER, Shape, from_nvlabs
 from dragspace_jax.convert.settings import filter_taps, one_filter
 from dragspace_jax.convert.shapes import generator_config
 from dragspace_jax.convert.stored import StoredTensor
@@ -57,14 +57,14 @@ def _first(axes: int) -> Callable[[np.ndarray], np.ndarray]:
 
 def _our_name(name: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]] | None:
     """The published name of a parameter, and the layout that turns it into the published one."""
-    if match := re.fullmatch(r"style\.(\d+)\.(weight|bias)", name):
+    if match := re.fullmatch(rf"style\.{NUMBER}\.(weight|bias)", name):
         return f"mapping.fc{int(match[1]) - 1}.{match[2]}", _first(0)
     if name == "input.input":
         return "synthesis.b4.const", _first(1)
-    if match := re.fullmatch(r"noises\.noise_(\d{1,2})", name):
+    if match := re.fullmatch(rf"noises\.noise_{NUMBER}", name):
         index = int(match[1])
         return f"synthesis.b{2 ** ((index + 5) // 2)}.conv{(index + 1) % 2}.noise_const", _first(2)
-    if match := re.fullmatch(r"(conv1|to_rgb1|convs\.(\d{1,2})|to_rgbs\.(\d{1,2}))\.(.+)", name):
+    if match := re.fullmatch(rf"(conv1|to_rgb1|convs\.{NUMBER}|to_rgbs\.{NUMBER})\.(.+)", name):
         kind, convolution, image, tail = match.groups()
         if tail not in _TAILS:
             return None
@@ -100,7 +100,7 @@ def read_file(content: object) -> tuple[FoundNetwork[GeneratorConfig], dict[str,
             unknown.append(name)
         else:
             ours, published = mapped
-            found[ours] = Parameter.of(name, value, _layout(ours, published))
+            add(found, ours, Parameter.of(name, value, _layout(ours, published)))
     stated = {
         "architecture": "skip",
         "mapping_lr_multiplier": _LR_MULTIPLIER,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, closed, shown
+from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, add, closed, listed, shown
 from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.settings import clamp_value, filter_taps, require, require_known
 from dragspace_jax.convert.shapes import discriminator_config, generator_config
@@ -151,20 +151,27 @@ def _components(network: Instance) -> dict[str, Instance]:
 
 def _variables(network: Instance, path: str, depth: int) -> dict[str, StoredArray]:
     """{name with the components' names in front: array}."""
-    listed = network.state.get("variables")
-    if depth > _DEEPEST or not isinstance(listed, list):
+    pairs = network.state.get("variables")
+    if depth > _DEEPEST or not isinstance(pairs, list):
         raise ConvertError(f"the network {path or 'at the root'} has no variables")
-    variables = {}
-    for item in listed:
+    variables: dict[str, StoredArray] = {}
+    for item in pairs:
         if not (isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str)):
             raise ConvertError(f"the network {path or 'at the root'} has a variable without a name")
         name, value = item
         if not isinstance(value, StoredArray):
             raise ConvertError(f"variable {path}{name} is a {type(value).__name__}, not an array")
-        variables[path + name] = value
+        _add_all(variables, {path + name: value})
     for name, part in _components(network).items():
-        variables |= _variables(part, f"{path}{name}/", depth + 1)
+        _add_all(variables, _variables(part, f"{path}{name}/", depth + 1))
     return variables
+
+
+def _add_all(variables: dict[str, StoredArray], more: Mapping[str, StoredArray]) -> None:
+    twice = variables.keys() & more.keys()
+    if twice:
+        raise ConvertError(f"variables are there twice: {listed(sorted(twice))}")
+    variables |= more
 
 
 def _mapped(
@@ -191,9 +198,10 @@ def _mapped(
         else:
             ours, layout = mapped
             try:
-                found[ours] = Parameter.of(name, stored, layout)
+                parameter = Parameter.of(name, stored, layout)
             except (IndexError, ValueError) as error:
                 raise ConvertError(f"variable {name} is misshapen: {list(stored.shape)}") from error
+            add(found, ours, parameter)
     return found, unknown
 
 

@@ -167,6 +167,15 @@ def tamper_extra(root: Module) -> None:
     root.at("synthesis.b8.conv1").parameters["gamma"] = torch.nn.Parameter(torch.zeros(3))
 
 
+def tamper_twice(root: Module) -> None:
+    layer = root.at("synthesis.b8.conv1")
+    layer.buffers["bias"] = torch.zeros_like(layer.parameters["bias"])
+
+
+def tamper_dotted(root: Module) -> None:
+    root.modules["mapping.fc0"] = Module("FullyConnectedLayer")
+
+
 def tamper_misshapen(root: Module) -> None:
     root.at("synthesis.b8.conv1").parameters["bias"] = torch.nn.Parameter(torch.zeros(3))
 
@@ -233,6 +242,8 @@ def tamper_bomb_argument(root: Module) -> None:
     [
         (tamper_missing, "missing: synthesis.b8.conv1.bias"),
         (tamper_extra, "left over: synthesis.b8.conv1.gamma"),
+        (tamper_twice, "synthesis.b8.conv1.bias is there twice"),
+        (tamper_dotted, "two modules have the path mapping.fc0"),
         (tamper_misshapen, r"misshapen: synthesis.b8.conv1.bias .* \[3\], the architecture has \[10\]"),
         (tamper_infinite, "synthesis.b8.conv1.bias holds values that are not finite"),
         (tamper_filter, "unsupported resample filter at synthesis.b8.resample_filter"),

@@ -85,6 +85,9 @@ def test_other_number_types_become_float32(tmp_path, kind, zipped):
         ("convs.0.conv.blur.kernel", torch.ones(4, 4), "resample filter differs"),
         ("convs.1.activate.bias", "ten", "not a tensor"),
         ("style.1.weight", None, "mapping.fc0.weight"),
+        ("style.01.weight", torch.zeros(9, 7), r"left over: style\.01\.weight"),
+        ("noises.noise_00", torch.zeros(1, 1, 4, 4), r"left over: noises\.noise_00"),
+        ("convs.01.activate.bias", torch.zeros(10), r"left over: convs\.01\.activate\.bias"),
     ],
 )
 def test_refused(tmp_path, name, value, says):
