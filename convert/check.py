@@ -58,9 +58,13 @@ class Parameter:
         return cls(source_name=source_name, shape=layout(hollow).shape, stored=stored, layout=layout)
 
     def read(self) -> np.ndarray:
-        """The values, float32, C order, our layout."""
+        """The values, float32, C order, our layout. Raises ConvertError if the file has no floating-point numbers."""
+        values = self.stored.read()
+        if values.dtype.kind != "f":
+            raise ConvertError(f"parameter {self.source_name} holds {values.dtype}, not floating-point numbers")
         # asarray and not ascontiguousarray, which would make a vector of a scalar.
-        return np.asarray(self.layout(self.stored.read()), dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused later
+            return np.asarray(self.layout(values), dtype=np.float32, order="C")
 
 
 Found = Mapping[str, Parameter]

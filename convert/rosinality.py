@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, add, closed
+from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, add, closed, shown
 from dragspace_jax.convert.names import NUMBER, Shape, from_nvlabs
 from dragspace_jax.convert.settings import filter_taps, one_filter
 from dragspace_jax.convert.shapes import generator_config
@@ -122,7 +122,11 @@ def _state_dict(content: object) -> tuple[dict[str, StoredTensor], StoredTensor 
     if not isinstance(state, dict) or "input.input" not in state:
         raise ConvertError("this torch file holds no rosinality generator (g_ema with input.input)")
     latent_avg = None if state is content else content.get("latent_avg")
-    for name, value in {**state, "latent_avg": latent_avg}.items():
-        if not isinstance(name, str) or not isinstance(value, StoredTensor | None):
-            raise ConvertError(f"{name!s:.40} is a {type(value).__name__}, not a tensor")
+    for name, value in state.items():
+        if not isinstance(name, str):
+            raise ConvertError(f"the generator has a parameter without a name ({shown(name)})")
+        if not isinstance(value, StoredTensor):
+            raise ConvertError(f"{name:.40} is a {type(value).__name__}, not a tensor")
+    if not isinstance(latent_avg, StoredTensor | None):
+        raise ConvertError(f"latent_avg is a {type(latent_avg).__name__}, not a tensor")
     return state, latent_avg

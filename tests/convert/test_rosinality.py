@@ -73,6 +73,7 @@ def test_other_number_types_become_float32(tmp_path, kind, zipped):
     np.testing.assert_array_equal(values["synthesis.b8.conv1.weight"], expected.transpose(2, 3, 1, 0))
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
@@ -83,7 +84,10 @@ def test_other_number_types_become_float32(tmp_path, kind, zipped):
         ("convs.1.activate.bias", torch.full((10,), torch.nan), "not finite"),
         ("convs.0.conv.blur.kernel", torch.ones(3, 3), "unsupported resample filter"),
         ("convs.0.conv.blur.kernel", torch.ones(4, 4), "resample filter differs"),
-        ("convs.1.activate.bias", "ten", "not a tensor"),
+        ("convs.1.activate.bias", torch.full((10,), 1e300, dtype=torch.float64), "not finite"),
+        ("convs.1.activate.bias", torch.zeros(10, dtype=torch.int32), "holds int32, not floating-point numbers"),
+        ("convs.1.activate.bias", "ten", "convs.1.activate.bias is a str, not a tensor"),
+        (5, torch.zeros(10), r"a parameter without a name \(5\)"),
         ("style.1.weight", None, "mapping.fc0.weight"),
         ("style.01.weight", torch.zeros(9, 7), r"left over: style\.01\.weight"),
         ("noises.noise_00", torch.zeros(1, 1, 4, 4), r"left over: noises\.noise_00"),
@@ -98,6 +102,17 @@ def test_refused(tmp_path, name, value, says):
     with pytest.raises(ConvertError, match=says):
         convert(write(tmp_path / "r.pt", content_), tmp_path / "model")
     assert [entry.name for entry in tmp_path.iterdir()] == ["r.pt"]
+
+
+@pytest.mark.parametrize(("place", "says"), [("g_ema", r"convs\.1\.x is a NoneType"), (None, "latent_avg is a str")])
+def test_no_tensors(tmp_path, place, says):
+    content_ = content(CONFIG, random_parameters(CONFIG), kind="converted")
+    if place is None:
+        content_["latent_avg"] = "mean"
+    else:
+        content_[place]["convs.1.x"] = None
+    with pytest.raises(ConvertError, match=says):
+        convert(write(tmp_path / "r.pt", content_), tmp_path / "model")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
