@@ -21,13 +21,17 @@ class UserError(click.ClickException):
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn what the package raises for bad input into `UserError`.
+    """Turn what the package raises for bad input, and click for a wrong option, into `UserError`.
+
+    Click alone would put the usage and a hint in front of the mistake, three lines more.
 
     Errors of the operating system count as the user's when they name a file (a full disk, a folder without
     permission); anything else is a fault of the program and keeps its traceback.
     """
     try:
         yield
+    except click.UsageError as error:
+        raise UserError(error.format_message()) from error
     except DragspaceError as error:
         raise UserError(str(error)) from error
     except OSError as error:

@@ -44,9 +44,28 @@ def test_version(dragspace):
     assert dragspace("--version").output.startswith("dragspace-jax ")
 
 
-def test_unknown_commands_and_options_are_errors(dragspace):
-    assert dragspace("nothing").exit_code == 2
-    assert dragspace("generate", "--nothing").exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "No such command 'nothing'"),
+        (["--nothing"], "No such option"),
+        (["generate", "--nothing"], "No such option"),
+        (["generate"], "Missing option '--model'"),
+        (["generate", "--model", "m", "--out", __file__], "is a file"),
+        (["generate", "--model", "m", "--out", "o", "--noise", "loud"], "'loud' is not one of"),
+        (["drag", "--model", "m", "--seed", "-1"], "--seed"),
+    ],
+)
+def test_wrong_commands_and_options_are_one_line(dragspace, arguments, message):
+    result = dragspace(*arguments)
+    assert result.exit_code == 2
+    assert result.output.startswith("Error: ")
+    assert message in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_without_arguments_comes_the_help(dragspace):
+    assert dragspace().output.startswith("Usage: ")
 
 
 def test_errors_of_the_package_are_one_line(tmp_path):
