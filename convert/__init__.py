@@ -50,5 +50,9 @@ def _require_free(source: Path, out: Path, force: bool) -> None:
     if not force:
         raise ConvertError(f"{out} is there already; --force replaces a model folder")
     # A folder is deleted as a whole: only what this program made may be.
-    if not (out / "config.json").is_file() or source.resolve().is_relative_to(out.resolve()):
+    if out.is_symlink():
+        raise ConvertError(f"{out} is a symbolic link, which --force does not replace; give what it points to")
+    if not (out / "config.json").is_file():
         raise ConvertError(f"{out} is not a model folder, so --force does not replace it; give another place")
+    if source.resolve().is_relative_to(out.resolve()):
+        raise ConvertError(f"{source} lies in {out}, which --force would delete; give another place")

@@ -44,6 +44,8 @@ def opened(path: str | Path, *, with_discriminator: bool = False) -> Iterator[Ch
       ConvertError: not a checkpoint, a truncated or hostile one, or one of an architecture that is not supported.
     """
     path = Path(path)
+    if (path / "config.json").is_file():
+        raise ConvertError(f"{path} is a model folder already; it needs no converting")
     if not path.is_file():
         raise ConvertError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
     with path.open("rb") as stream:

@@ -124,9 +124,30 @@ def test_force_does_not_delete_the_source(tmp_path):
     out = tmp_path / "model"
     convert(good(tmp_path, "tensorflow"), out)
     source = (tmp_path / "good").rename(out / "good")
-    with pytest.raises(ConvertError, match="not a model folder"):
+    with pytest.raises(ConvertError, match="which --force would delete"):
         convert(source, out, force=True)
     assert source.exists()
+
+
+def test_force_does_not_replace_a_symbolic_link(dragspace, tmp_path):
+    source, out, link = good(tmp_path, "tensorflow"), tmp_path / "model", tmp_path / "link"
+    convert(source, out)
+    link.symlink_to(out)
+    result = dragspace("convert", source, link, "--force")
+    assert result.exit_code == 2
+    assert "is a symbolic link" in result.output
+    assert result.output.count("\n") == 1
+    assert link.is_symlink()
+    assert (out / "config.json").is_file()
+
+
+def test_a_model_folder_is_not_converted_again(dragspace, tmp_path):
+    convert(good(tmp_path, "tensorflow"), tmp_path / "model")
+    result = dragspace("convert", tmp_path / "model", tmp_path / "again")
+    assert result.exit_code == 2
+    assert "is a model folder already" in result.output
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_failing_force_keeps_what_was_there(tmp_path):
