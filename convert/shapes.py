@@ -42,7 +42,6 @@ _LARGEST = {
     "c_dim": 2**20,
     "w_dim": 2**16,
     "cmap_dim": 2**16,
-    "img_channels": 2**10,
     "mapping_layers": 100,
     "mbstd_num_channels": 2**10,
     "mbstd_group_size": 2**30,
@@ -119,6 +118,8 @@ def _config(kind: type[Config], settings: dict[str, Any]) -> Config:
             raise ConvertError(
                 f"unsupported architecture: {name} is {shown(value)}; a whole number up to {most} is needed"
             )
+    if type(settings["img_channels"]) is not int or settings["img_channels"] != 3:
+        raise ConvertError(f"unsupported images of {shown(settings['img_channels'])} channels: only RGB is supported")
     multiplier = settings.get("mapping_lr_multiplier", 1.0)
     if isinstance(multiplier, bool) or not isinstance(multiplier, int | float) or not 0 < multiplier < 1e9:
         raise ConvertError(f"unsupported architecture: the mapping's learning rate multiplier is {shown(multiplier)}")

@@ -122,6 +122,13 @@ def test_other_torch_files_are_refused(tmp_path, zipped):
         convert(source, tmp_path / "model")
 
 
+def test_images_other_than_rgb_are_refused(tmp_path):
+    config = small_generator(img_channels=4)
+    source = write(tmp_path / "r.pt", content(config, random_parameters(config), kind="converted"))
+    with pytest.raises(ConvertError, match="images of 4 channels"):
+        convert(source, tmp_path / "model")
+
+
 def test_a_discriminator_is_not_converted(tmp_path):
     source = write(tmp_path / "r.pt", content(CONFIG, random_parameters(CONFIG), kind="trained"))
     with pytest.raises(ConvertError, match="discriminators of rosinality files"):
