@@ -48,7 +48,7 @@ EDITS = (
     DemoEdit(title="open the mouth", model="critters-cat", seed=34, handles=((58, 92),), targets=((57, 102),)),
     DemoEdit(title="close an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((56, 68),)),
 )
-SETTINGS = DragSettings(steps=200)
+SETTINGS = DragSettings(learning_rate=2e-3, steps=200)  # the rate of the DragGAN paper
 PSI = 1.0
 
 

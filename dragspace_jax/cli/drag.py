@@ -153,7 +153,7 @@ def drag(
     write_drag(out, generator, result, settings, pictures=pictures, details=details)
     if np.abs(result.start - start).max() > 1e-4:
         click.echo(
-            "note: in W, one vector feeds all moving layers, so the drag began at another image than the latents'"
+            "note: in W one vector feeds all moving layers; the drag began at another image than the latents'"
         )
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")
