@@ -17,13 +17,12 @@ from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Param
 from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.names import from_nvlabs
 from dragspace_jax.convert.settings import Taps, clamp_value, filter_taps, one_filter, one_value, require
-from dragspace_jax.convert.shapes import discriminator_config, generator_config
+from dragspace_jax.convert.shapes import WHOLE_BATCH, discriminator_config, generator_config
 from dragspace_jax.convert.stored import StoredTensor
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 
 _DEEPEST = 8
 _LINEAR = ("affine", "embed", "skip", "out")
-_WHOLE_BATCH = 2**30  # a group size of None: the minibatch standard deviation of the whole batch
 _STYLEGAN3 = re.compile(r"synthesis\.(input\.|L\d+_\d+_\d+\.)")
 
 
@@ -107,7 +106,7 @@ class _Modules:
         else:
             stated["mapping_layers"] = 0
         if "group_size" in deviation:
-            stated["mbstd_group_size"] = _WHOLE_BATCH if deviation["group_size"] is None else deviation["group_size"]
+            stated["mbstd_group_size"] = WHOLE_BATCH if deviation["group_size"] is None else deviation["group_size"]
         config = discriminator_config(found, {**stated, **self._common(taps, r"b\d+")})
         self._confirm(config, "block_kwargs")
         return closed(config, found)

@@ -37,6 +37,7 @@ _DISCRIMINATOR_CHANNELS = (
     ("out.weight", 0),
 )
 
+WHOLE_BATCH = 2**30  # a group size of None: the minibatch standard deviation of the whole batch
 _LARGEST = {
     "z_dim": 2**16,
     "c_dim": 2**20,
@@ -44,7 +45,7 @@ _LARGEST = {
     "cmap_dim": 2**16,
     "mapping_layers": 100,
     "mbstd_num_channels": 2**10,
-    "mbstd_group_size": 2**30,
+    "mbstd_group_size": WHOLE_BATCH,
 }
 
 
@@ -95,6 +96,13 @@ def _mapping(found: Found, w_dim: int) -> dict[str, Any]:
     }
 
 
+def _architecture(found: Found, smallest_image: str) -> str:
+    """`skip` networks have a layer for the image of 4 px, `resnet` ones skip convolutions."""
+    if any(".skip." in name for name in found):
+        return "resnet"
+    return "skip" if any(name.startswith(f"{smallest_image}.") for name in found) else "orig"
+
+
 def generator_config(found: Found, stated: Mapping[str, Any]) -> GeneratorConfig:
     """The architecture: what is `stated` (arguments of GeneratorConfig), and what else the shapes show.
 
@@ -139,10 +147,6 @@ def _generator_settings(found: Found, stated: int | None) -> dict[str, Any]:
     first = _size(found, "mapping.fc0.weight", 0)
     if first is None:
         raise ConvertError("the mapping network is missing (mapping.fc0.weight)")
-    if any(".skip." in name for name in found):
-        architecture = "resnet"
-    else:
-        architecture = "skip" if any(name.startswith("synthesis.b4.torgb.") for name in found) else "orig"
     return {
         "resolution": resolution,
         "channels": _channels(found, "synthesis.", _GENERATOR_CHANNELS, resolution),
@@ -151,7 +155,7 @@ def _generator_settings(found: Found, stated: int | None) -> dict[str, Any]:
         ),
         "z_dim": first - embed,
         "w_dim": w_dim,
-        "architecture": architecture,
+        "architecture": _architecture(found, "synthesis.b4.torgb"),
         "use_noise": any(name.endswith("noise_strength") for name in found),
         **mapping,
     }
@@ -162,17 +166,13 @@ def _discriminator_settings(found: Found, stated: int | None) -> dict[str, Any]:
     channels = _channels(found, "", _DISCRIMINATOR_CHANNELS, resolution)
     cmap_dim = _size(found, "b4.out.weight", 1)
     mapping = _mapping(found, channels[0] if cmap_dim is None else cmap_dim)
-    if any(".skip." in name for name in found):
-        architecture = "resnet"
-    else:
-        architecture = "skip" if any(name.startswith("b4.fromrgb.") for name in found) else "orig"
     return {
         "resolution": resolution,
         "channels": channels,
         "img_channels": _most_frequent(
             (_size(found, n, 2) for n in found if n.endswith("fromrgb.weight")), "the image's channels (fromrgb.weight)"
         ),
-        "architecture": architecture,
+        "architecture": _architecture(found, "b4.fromrgb"),
         "cmap_dim": cmap_dim if mapping["c_dim"] else None,
         "mbstd_num_channels": max((_size(found, "b4.conv.weight", 2) or channels[0]) - channels[0], 0),
         **mapping,

@@ -9,14 +9,13 @@ from typing import Any
 from dragspace_jax.convert.check import ConvertError, Found, FoundNetwork, Parameter, add, closed, listed, shown
 from dragspace_jax.convert.inert import Instance
 from dragspace_jax.convert.settings import clamp_value, filter_taps, require, require_known
-from dragspace_jax.convert.shapes import discriminator_config, generator_config
+from dragspace_jax.convert.shapes import WHOLE_BATCH, discriminator_config, generator_config
 from dragspace_jax.convert.stored import StoredArray
 from dragspace_jax.convert.tensorflow_names import Layout, discriminator_name, generator_name
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 
 _DEEPEST = 4
 _OLDEST_VERSION = 4
-_WHOLE_BATCH = 2**30  # a group size of None: the minibatch standard deviation of the whole batch
 _DISCRIMINATOR_LRMUL = 0.1  # the published default where mapping_lrmul is not stated
 _REQUIRED = {
     "nonlinearity": "lrelu",
@@ -112,7 +111,7 @@ def _discriminator(network: Instance) -> FoundNetwork[DiscriminatorConfig]:
     if stated.get("c_dim", 0) == 0:
         stated["mapping_layers"] = 0  # stated for the generator's sake
     group = settings.get("mbstd_group_size", 4)
-    stated["mbstd_group_size"] = _WHOLE_BATCH if group is None else group
+    stated["mbstd_group_size"] = WHOLE_BATCH if group is None else group
     stated["mapping_lr_multiplier"] = settings.get("mapping_lrmul", _DISCRIMINATOR_LRMUL)
     config = discriminator_config(found, stated)
     _confirm_channels(settings, config)
