@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-from contextlib import nullcontext
-from typing import Any
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
@@ -20,6 +24,27 @@ _COMMANDS = {
     "generate": "Write images of seeds or latents, and a contact sheet.",
     "inspect": "Show what a model folder or a published checkpoint holds.",
 }
+
+
+@contextmanager
+def orderly_termination() -> Iterator[None]:
+    """Let SIGTERM end the program as an exception does, so that half-written files are cleared away; code 143.
+
+    Where the signal is already ignored or handled, or outside the main thread, nothing changes.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 class LazyGroup(click.Group):
@@ -45,7 +70,7 @@ class LazyGroup(click.Group):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
-        with user_errors():
+        with orderly_termination(), user_errors():
             return super().invoke(ctx)
 
 

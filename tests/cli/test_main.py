@@ -1,6 +1,7 @@
 """The command group: what it imports, how it fails, where compiled programs go."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 import pytest
 
 from dragspace_jax.cli.errors import user_errors
-from dragspace_jax.cli.main import main
+from dragspace_jax.cli.main import main, orderly_termination
 from dragspace_jax.errors import DragspaceError
 
 
@@ -79,6 +80,13 @@ def test_errors_of_the_package_are_one_line(tmp_path):
 def test_faults_of_the_program_keep_their_traceback():
     with pytest.raises(ValueError, match="a bug"), user_errors():
         raise ValueError("a bug")
+
+
+def test_termination_is_an_exit_like_any_other():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"), orderly_termination():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 _COMPILE = """
