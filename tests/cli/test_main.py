@@ -114,3 +114,11 @@ def test_the_users_own_cache_folder_holds(tmp_path):
     settings = {"JAX_COMPILATION_CACHE_DIR": str(own), "XDG_CACHE_HOME": str(tmp_path / "user")}
     assert _python(_COMPILE.format(enabled=True), **settings) == str(own)
     assert not (tmp_path / "user").exists()
+
+
+def test_a_cache_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "import sys; sys.stderr = sys.stdout" + _COMPILE.format(enabled=True)
+    told, folder = _python(code, XDG_CACHE_HOME=str(tmp_path / "file")).splitlines()
+    assert told.startswith("compiled programs are not kept")
+    assert folder == "None"
