@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from dragspace_jax.cli.inspect import describe
+from dragspace_jax.cli.describe import describe
 from dragspace_jax.convert import convert as convert_file
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from dragspace_jax.checkpoint import read_card
+from dragspace_jax.cli.describe import parameter_count
 from dragspace_jax.convert import opened, sha256
-from dragspace_jax.convert.names import discriminator_shapes, generator_shapes
-from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
-
-
-def describe(config: GeneratorConfig) -> str:
-    """One line: size, architecture, labels, parameters."""
-    labels = f", {config.c_dim} classes" if config.c_dim else ""
-    return f"{config.resolution} px {config.architecture} generator{labels}, {_parameters(config):,} parameters"
-
-
-def _parameters(config: GeneratorConfig | DiscriminatorConfig) -> int:
-    shapes = generator_shapes(config) if isinstance(config, GeneratorConfig) else discriminator_shapes(config)
-    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(("noise_const", "w_avg")))
+from dragspace_jax.stylegan2.config import GeneratorConfig
 
 
 def _of_source(path: Path) -> dict[str, Any]:
@@ -35,7 +23,7 @@ def _of_source(path: Path) -> dict[str, Any]:
             "kind": "checkpoint",
             "source": {"format": checkpoint.format, "sha256": sha256(path), "file": path.name, **checkpoint.notes},
             "generator": checkpoint.generator.config.to_json(),
-            "generator_parameters": _parameters(checkpoint.generator.config),
+            "generator_parameters": parameter_count(checkpoint.generator.config),
             "discriminator": "in the file" if checkpoint.has_discriminator else None,
         }
 
@@ -46,7 +34,7 @@ def _of_model(model: str) -> dict[str, Any]:
         "kind": "model folder",
         "source": card.source,
         "generator": card.generator.to_json(),
-        "generator_parameters": _parameters(card.generator),
+        "generator_parameters": parameter_count(card.generator),
         "discriminator": None if card.discriminator is None else card.discriminator.to_json(),
     }
 
