@@ -35,18 +35,24 @@ class DemoEdit:
 EDITS = (
     DemoEdit(title="turn the head", model="critters-dog", seed=31, handles=((52, 70),), targets=((75, 69),)),
     DemoEdit(title="raise an ear", model="critters-dog", seed=13, handles=((31, 66),), targets=((23, 22),)),
-    DemoEdit(title="open the mouth", model="critters-dog", seed=4, handles=((72, 86),), targets=((70, 100),)),
-    DemoEdit(title="close an eye", model="critters-dog", seed=19, handles=((80, 47),), targets=((82, 64),)),
-    DemoEdit(title="turn the head", model="critters-cat", seed=27, handles=((85, 76),), targets=((65, 77),)),
-    DemoEdit(
-        title="tilt the head",
-        model="critters-cat",
-        seed=33,
-        handles=((38, 15), (106, 18)),
-        targets=((25, 25), (91, 10)),
+    DemoEdit(  # the nose stays where it is
+        title="open the mouth",
+        model="critters-dog",
+        seed=4,
+        handles=((68, 100), (74, 72)),
+        targets=((66, 113), (74, 72)),
     ),
-    DemoEdit(title="open the mouth", model="critters-cat", seed=34, handles=((58, 92),), targets=((57, 102),)),
-    DemoEdit(title="close an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((56, 68),)),
+    DemoEdit(title="close an eye", model="critters-dog", seed=19, handles=((80, 47),), targets=((81, 58),)),
+    DemoEdit(title="turn the head", model="critters-cat", seed=18, handles=((72, 72),), targets=((55, 69),)),
+    DemoEdit(title="lay an ear aside", model="critters-cat", seed=33, handles=((38, 15),), targets=((25, 26),)),
+    DemoEdit(
+        title="open the mouth",
+        model="critters-cat",
+        seed=34,
+        handles=((62, 103), (58, 83)),
+        targets=((61, 112), (58, 83)),
+    ),
+    DemoEdit(title="close an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((57, 61),)),
 )
 SETTINGS = DragSettings(learning_rate=2e-3, steps=200)  # the rate of the DragGAN paper
 PSI = 1.0

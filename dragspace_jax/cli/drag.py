@@ -33,7 +33,7 @@ def parse_points(option: str, text: str) -> np.ndarray:
 
 
 @click.command(
-    epilog="""Example: dragspace drag --model critters-dog --seed 3 --handles "64,70" --targets "76,70" --out out/a"""
+    epilog="""Example: dragspace drag --model critters-dog --seed 13 --psi 1 --handles 31,66 --targets 23,22 --out out/ear"""
 )
 @click.option("--model", required=True, help="A model folder, or critters-dog, critters-cat.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the image, as in the published tools.")
@@ -48,7 +48,9 @@ def parse_points(option: str, text: str) -> np.ndarray:
 @click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or all there are].")
 @click.option("--components", type=int, help="Components of --space pca [default: 64, or all there are].")
 @click.option("--shared", is_flag=True, help="One set of PCA coordinates for all layers, not one a layer.")
-@click.option("--feature-block", type=int, help="Block whose features are followed [default: 128, or the top].")
+@click.option(
+    "--feature-block", type=int, help="Block whose features are followed [default: 128, or half the image's side]."
+)
 @click.option("--noise", type=click.Choice(["const", "none"]), default=_PUBLISHED.noise, show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default=_PUBLISHED.dtype, show_default=True)
 @click.option("--lr", default=_PUBLISHED.learning_rate, show_default=True, help="Learning rate of Adam.")
@@ -152,8 +154,6 @@ def drag(
     }
     write_drag(out, generator, result, settings, pictures=pictures, details=details)
     if np.abs(result.start - start).max() > 1e-4:
-        click.echo(
-            "note: in W one vector feeds all moving layers; the drag began at another image than the latents'"
-        )
+        click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")

@@ -43,8 +43,12 @@ class Outcome(enum.IntEnum):
 
 
 def default_feature_block(resolution: int) -> int:
-    """The block whose features a drag follows: the published 128 px one, the top block of smaller generators."""
-    return min(128, resolution)
+    """The block whose features a drag follows: the published 128 px one, of smaller generators the last but one.
+
+    On the embedded models of 128 px, block 64 brought the landmarks nearest to their targets
+    (`scripts/feature_block_study.py`).
+    """
+    return 128 if resolution >= 256 else resolution // 2
 
 
 def _static(default: Any) -> Any:
