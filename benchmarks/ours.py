@@ -14,7 +14,7 @@ REPEATS = 3
 def run(case: Case, iterations: int, warmup: int) -> Run:
     """Drag `warmup` times, then `REPEATS` times timed; a whole drag, its set-up included, over its iterations.
 
-    The iterations run in compiled chunks, so a single one has no wall time of its own; `first_ms` is the first chunk.
+    `first_ms` is the first iteration, compilation included.
     """
     generator = our_generator(case.generator.config, case.generator)
     settings = DragSettings(learning_rate=case.learning_rate, steps=iterations)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.start_up --model critters-dog
 
-Runs `dragspace drag` for one chunk of iterations in fresh processes that share a cache folder, empty at first, and
+Runs `dragspace drag` for one iteration in fresh processes that share a cache folder, empty at first, and
 takes the wall time from the start of the process to its end; no pictures are written.
 """
 
@@ -20,22 +20,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dragspace_jax.drag.single import CHUNK
-
 
 def timed_drag(model: str, cache: Path, out: Path) -> tuple[float, float]:
-    """Seconds of the whole process, and of the drag in it until its first chunk was there."""
+    """Seconds of the whole process, and of the drag in it until its first iteration was there."""
     points = ("--handles", "60,60", "--targets", "90,60")
     command = ["-m", "dragspace_jax.cli", "drag", "--model", model, "--seed", "0", *points]
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, *command, "--steps", str(CHUNK), "--pictures", "none", "--out", str(out)],
+        [sys.executable, *command, "--steps", "1", "--pictures", "none", "--out", str(out)],
         check=True,
         capture_output=True,
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
     )
     whole = time.perf_counter() - began
-    return whole, json.loads((out / "result.json").read_text())["seconds_to_first_chunk"]
+    return whole, json.loads((out / "result.json").read_text())["seconds_to_first_iteration"]
 
 
 @click.command(context_settings={"show_default": True})
@@ -43,7 +41,7 @@ def timed_drag(model: str, cache: Path, out: Path) -> tuple[float, float]:
 @click.option("--repeats", default=3, help="Warm starts.")
 def main(model: str, repeats: int) -> None:
     """Time a first (cold) and further (warm) starts of `dragspace drag`."""
-    table = Table("start", "command, s", "of it the drag until its first chunk, s")
+    table = Table("start", "command, s", "of it the drag until its first iteration, s")
     with tempfile.TemporaryDirectory() as folder:
         for number in range(1 + repeats):
             whole, first = timed_drag(model, Path(folder) / "cache", Path(folder) / "out")

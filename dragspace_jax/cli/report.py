@@ -42,7 +42,7 @@ def summary(result: DragResult) -> dict[str, Any]:
         "steps": result.steps,
         "distances_px": [round(float(d), 3) for d in result.distances],
         "seconds": round(result.seconds, 3),
-        "seconds_to_first_chunk": round(result.seconds_to_first, 3),
+        "seconds_to_first_iteration": round(result.seconds_to_first, 3),
     }
 
 

@@ -1,4 +1,4 @@
-"""One edit from start to end: the thin host loop around the compiled chunks."""
+"""One edit from start to end: the thin host loop around the compiled iteration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dragspace_jax.drag.edit import DragSettings, EditError, Outcome, make_edit
-from dragspace_jax.drag.loop import begin_compiled, run_chunk
+from dragspace_jax.drag.loop import advance, begin_compiled
 from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
-
-CHUNK = 10
-"""Iterations between two looks of the host."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +30,7 @@ class DragResult:
       loss: [T] float32.
       targets_yx: [N, 2] float32, pixels.
       seconds: wall-clock time of the loop, compilation included.
-      seconds_to_first: the part of it until the first chunk was there.
+      seconds_to_first: the part of it until the first iteration was there.
     """
 
     outcome: Outcome
@@ -77,7 +74,7 @@ def drag_one(
       mask: [H, W], 1 where the image must stay, 0 where it may change.
       space: coordinates to move in; default W+ on the first 6 layers.
       settings: default `DragSettings()`.
-      on_progress: called after every chunk with the iterations done and the handles [N, 2] (y, x).
+      on_progress: called after every iteration with the iterations done and the handles [N, 2] (y, x).
 
     Returns:
       The result; a drag that does not arrive is an outcome, not an error.
@@ -96,16 +93,14 @@ def drag_one(
     lane, state = begin_compiled(model, space, edit, start, settings=settings)
     begins_with = np.asarray(space.latents(state.coordinates, lane.base))
     infos = []
-    while True:
-        state, info = run_chunk(model, space, lane, state, settings=settings, length=CHUNK)
-        info = jax.device_get(info)
-        infos.append(jax.tree.map(lambda leaf, ran=info.ran: leaf[ran], info))
+    while not infos or int(state.outcome) == Outcome.RUNNING:
+        state, info = advance(model, space, lane, state, settings)
+        infos.append(jax.device_get(info))
         first = time.perf_counter() - began if first is None else first
         if on_progress is not None:
-            on_progress(sum(len(i.loss) for i in infos), infos[-1].handles_yx[-1])
-        if int(state.outcome) != Outcome.RUNNING:
-            break
-    trace = jax.tree.map(lambda *leaves: np.concatenate(leaves), *infos)
+            on_progress(len(infos), infos[-1].handles_yx)
+    assert first is not None  # at least one iteration ran
+    trace = jax.tree.map(lambda *leaves: np.stack(leaves), *infos)
     return DragResult(
         outcome=Outcome(int(state.outcome)),
         start=begins_with,

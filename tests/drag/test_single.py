@@ -81,7 +81,7 @@ def test_not_finite_is_an_outcome(tiny_generator: Generator, start: np.ndarray) 
 
 
 def test_no_retrace(tiny_generator: Generator, start: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks, other points, latents, rates and lengths run the program that was compiled first."""
+    """Further iterations, other points, latents, rates and lengths run the program that was compiled first."""
     traced = []
     original = loop.motion_loss
     monkeypatch.setattr(loop, "motion_loss", lambda *args: traced.append(1) or original(*args))
