@@ -165,7 +165,7 @@ def advance(
     """`step` as a compiled program; `state` is donated.
 
     One iteration a call, not a `scan` over several: on a CPU, XLA runs a loop's body with a fraction of the threads
-    (256 px config F, 2 cores: 0.56 s an iteration alone, 2.1 s inside a scan).
+    (256 px config F, 2 cores: 0.5 s an iteration alone, 2.1 s inside a scan).
     """
     return step(model, space, lane, state, settings)
 
