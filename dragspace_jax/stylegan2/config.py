@@ -52,7 +52,7 @@ def _finite(value: object) -> bool:
 
 
 def _is_width(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= value <= _WIDEST
+    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) <= _WIDEST
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class _NetworkConfig:
                 continue
             if field.name in _RANGES:
                 least, most = _RANGES[field.name]
-                if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+                if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
                     raise ConfigError(f"{field.name} is {value!r}; it must be a whole number from {least} to {most}")
             elif field.name == "use_noise" and not isinstance(value, bool):
                 raise ConfigError(f"use_noise is {value!r}; it must be true or false")

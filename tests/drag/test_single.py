@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,7 +118,8 @@ def test_bad_masks_and_settings(tiny_generator: Generator, start: np.ndarray) ->
         make_edit(HANDLE, TARGET, 32, np.ones((32, 32)))
     with pytest.raises(EditError, match="feature block 64"):
         drag_one(tiny_generator, start, HANDLE, TARGET, settings=DragSettings(feature_block=64))
-    for changed in ({"learning_rate": 0.0}, {"steps": 2.5}, {"mask_weight": np.inf}, {"noise": "random"}):
+    wrong: list[dict[str, Any]] = [{"learning_rate": 0.0}, {"steps": 2.5}, {"mask_weight": np.inf}, {"noise": "random"}]
+    for changed in wrong:
         with pytest.raises(EditError, match=next(iter(changed))):
             drag_one(tiny_generator, start, HANDLE, TARGET, settings=DragSettings(**changed))
     with pytest.raises(EditError, match="not an array"):
