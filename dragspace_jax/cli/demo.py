@@ -42,7 +42,7 @@ EDITS = (
         handles=((68, 100), (74, 72)),
         targets=((66, 113), (74, 72)),
     ),
-    DemoEdit(title="close an eye", model="critters-dog", seed=19, handles=((80, 47),), targets=((81, 58),)),
+    DemoEdit(title="narrow an eye", model="critters-dog", seed=19, handles=((80, 47),), targets=((81, 58),)),
     DemoEdit(title="turn the head", model="critters-cat", seed=18, handles=((72, 72),), targets=((55, 69),)),
     DemoEdit(title="lay an ear aside", model="critters-cat", seed=33, handles=((38, 15),), targets=((25, 26),)),
     DemoEdit(
@@ -52,7 +52,7 @@ EDITS = (
         handles=((62, 103), (58, 83)),
         targets=((61, 112), (58, 83)),
     ),
-    DemoEdit(title="close an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((57, 61),)),
+    DemoEdit(title="narrow an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((57, 61),)),
 )
 SETTINGS = DragSettings(learning_rate=2e-3, steps=200)  # the rate of the DragGAN paper
 PSI = 1.0
