@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.spaces import PCA, W, WPlus, fit_pca
+    from dragspace_jax.stylegan2 import seed_to_z
 
 __all__ = [
     "PCA",
@@ -23,9 +24,10 @@ __all__ = [
     "drag_one",
     "fit_pca",
     "load",
+    "seed_to_z",
 ]
 
-_MODULES = ("errors", "checkpoint", "drag", "spaces")
+_MODULES = ("errors", "checkpoint", "drag", "spaces", "stylegan2")
 
 
 def __getattr__(name: str) -> Any:
