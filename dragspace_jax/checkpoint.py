@@ -44,11 +44,13 @@ class ModelCard:
     Attributes:
       generator, discriminator: the architectures; the latter is None if the folder has no discriminator.
       source: where the weights come from: {"format": …, "sha256": …, …}.
+      files: {path in the folder: bytes} of the weights, so that a partial copy is told without opening it.
     """
 
     generator: GeneratorConfig
     discriminator: DiscriminatorConfig | None
     source: dict[str, Any]
+    files: dict[str, int]
 
 
 def parameters(module: nnx.Module) -> dict[str, jax.Array]:
@@ -120,12 +122,12 @@ def save_parameters(
             "generator": config.to_json(),
             "discriminator": None if discriminator_config is None else discriminator_config.to_json(),
         }
-        (staging / "config.json").write_text(json.dumps(card, indent=2) + "\n")
         networks = {"generator": values, "discriminator": discriminator_values}
         for name, network in networks.items():
             if network is not None:
                 with _writer() as checkpointer:
                     checkpointer.save((staging / name).absolute(), dict(network))
+        (staging / "config.json").write_text(json.dumps({**card, "files": _files(staging)}, indent=2) + "\n")
         staging.chmod(0o755)
         if folder.exists():
             folder.rename(replaced)
@@ -133,6 +135,12 @@ def save_parameters(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """{path: bytes} of all files of the weights."""
+    found = (path for path in folder.glob("*/**/*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in sorted(found)}
 
 
 def _writer() -> ocp.Checkpointer:
@@ -166,12 +174,14 @@ def read_card(model: str | Path) -> ModelCard:
         if card["format_version"] != FORMAT_VERSION:
             raise ModelError(f"{path} has format version {card['format_version']}; this program reads {FORMAT_VERSION}")
         discriminator = card["discriminator"]
-        if not isinstance(card["source"], dict):
-            raise TypeError("source is not an object")
+        for name in ("source", "files"):
+            if not isinstance(card[name], dict):
+                raise TypeError(f"{name} is not an object")
         return ModelCard(
             generator=GeneratorConfig.from_json(card["generator"]),
             discriminator=None if discriminator is None else DiscriminatorConfig.from_json(discriminator),
             source=card["source"],
+            files=card["files"],
         )
     except ModelError:
         raise
@@ -179,7 +189,13 @@ def read_card(model: str | Path) -> ModelCard:
         raise ModelError(f"{path} is not a model's config.json: {type(error).__name__}: {error}") from error
 
 
-def _restore(folder: Path, name: str) -> dict[str, jax.Array]:
+def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, jax.Array]:
+    whole = _files(folder)
+    damaged = sorted(path for path, size in files.items() if whole.get(path) != size)
+    if damaged:
+        raise ModelError(
+            f"the model folder {folder} is not whole: {damaged[0]} is missing or cut; copy all of it again"
+        )
     try:
         with ocp.StandardCheckpointer() as checkpointer:
             stored = checkpointer.metadata((folder / name).absolute()).item_metadata.tree
@@ -198,12 +214,13 @@ def load(model: str | Path) -> Generator:
     Raises:
       ModelError: unknown name, or a folder that is not whole.
     """
-    return build_generator(read_card(model).generator, _restore(resolve(model), "generator"))
+    card = read_card(model)
+    return build_generator(card.generator, _restore(resolve(model), "generator", card.files))
 
 
 def load_discriminator(model: str | Path) -> Discriminator:
     """Open a model folder's discriminator, as float32. Raises ModelError if it has none."""
-    config = read_card(model).discriminator
-    if config is None:
+    card = read_card(model)
+    if card.discriminator is None:
         raise ModelError(f"{model} has no discriminator; convert the checkpoint with --with-discriminator")
-    return build_discriminator(config, _restore(resolve(model), "discriminator"))
+    return build_discriminator(card.discriminator, _restore(resolve(model), "discriminator", card.files))
