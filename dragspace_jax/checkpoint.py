@@ -127,6 +127,8 @@ def save_parameters(
             if network is not None:
                 with _writer() as checkpointer:
                     checkpointer.save((staging / name).absolute(), dict(network))
+                # Orbax's note of success names the path on this machine, and nothing reads it.
+                (staging / name / "commit_success.txt").unlink(missing_ok=True)
         (staging / "config.json").write_text(json.dumps({**card, "files": _files(staging)}, indent=2) + "\n")
         staging.chmod(0o755)
         if folder.exists():
