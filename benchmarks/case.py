@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
-from tests.parity.torch_stylegan2 import Generator
+from benchmarks.torch_reference.torch_stylegan2 import Generator
 
 SEED = 0
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.case import Case, Run
 from dragspace_jax.drag import DragSettings, drag_one
-from tests.parity.transfer import our_generator
+from benchmarks.torch_reference.transfer import our_generator
 
 REPEATS = 3
 

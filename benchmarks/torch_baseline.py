@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from benchmarks.case import Case, Run
-from tests.parity.torch_drag import Drag, Settings, Step
+from benchmarks.torch_reference.torch_drag import Drag, Settings, Step
 
 
 def run(case: Case, iterations: int, warmup: int) -> Run:

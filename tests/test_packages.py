@@ -11,13 +11,14 @@ import dragspace_jax
 ROOT = Path(__file__).parent.parent
 
 
-def test_convert_installs_under_the_package():
-    assert importlib.import_module("dragspace_jax.convert").__name__ == "dragspace_jax.convert"
+@pytest.mark.parametrize("name", ["dragspace_jax.convert", "dragspace_jax.benchmarks"])
+def test_top_folders_install_under_the_package(name):
+    assert importlib.import_module(name).__name__ == name
 
 
 def test_every_folder_with_code_is_a_package():
     """The package search of setup.py passes over folders without `__init__.py`."""
-    folders = {path.parent for top in ("dragspace_jax", "convert") for path in (ROOT / top).rglob("*.py")}
+    folders = {path.parent for top in ("dragspace_jax", "convert", "benchmarks") for path in (ROOT / top).rglob("*.py")}
     assert sorted(f for f in folders if not (f / "__init__.py").exists()) == []
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from dragspace_jax.benchmarks.torch_reference.torch_stylegan2 import Generator
 from dragspace_jax.checkpoint import load, load_discriminator
 from dragspace_jax.convert import convert
 from dragspace_jax.convert.names import discriminator_shapes, generator_shapes
 from tests.parity.torch_discriminator import Discriminator
-from tests.parity.torch_stylegan2 import Generator
 
 from . import write_nvlabs, write_rosinality, write_tensorflow
 from .networks import small_discriminator, small_generator

@@ -1,1 +1,1 @@
-"""Torch against JAX: a compact reference of the published networks and drag loop, and the tests that compare."""
+"""Torch against JAX: the tests that compare ours with the reference in `benchmarks/torch_reference`."""

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from dragspace_jax.benchmarks.torch_reference.transfer import our_discriminator
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, channel_table
 from dragspace_jax.stylegan2.discriminator import Discriminator
 
 from .compare import below, golden_arrays, needs_golden, nhwc, relative_error
 from .torch_discriminator import Discriminator as TorchDiscriminator
-from .transfer import our_discriminator
 
 TOLERANCE = 1e-4
 

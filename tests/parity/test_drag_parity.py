@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from dragspace_jax.benchmarks.torch_reference import torch_drag
+from dragspace_jax.benchmarks.torch_reference.torch_stylegan2 import Generator as TorchGenerator
+from dragspace_jax.benchmarks.torch_reference.transfer import our_generator
 from dragspace_jax.drag import DragSettings, Outcome, drag_one
 from dragspace_jax.spaces import W, WPlus
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 
-from . import torch_drag
 from .compare import below, golden_arrays, needs_golden
-from .torch_stylegan2 import Generator as TorchGenerator
-from .transfer import our_generator
 
 LATENT_TOLERANCE = 1e-3
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 
+from dragspace_jax.benchmarks.torch_reference.torch_stylegan2 import Generator as TorchGenerator
+from dragspace_jax.benchmarks.torch_reference.transfer import our_generator
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.synthesis import SynthesisOutput
 
 from .compare import below, golden_arrays, needs_golden, nhwc, relative_error
-from .torch_stylegan2 import Generator as TorchGenerator
-from .transfer import our_generator
 
 TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3

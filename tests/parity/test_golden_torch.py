@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from dragspace_jax.benchmarks.torch_reference.torch_drag import Settings, drag
+from dragspace_jax.benchmarks.torch_reference.torch_layers import load_published
+from dragspace_jax.benchmarks.torch_reference.torch_stylegan2 import Generator
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 
 from .compare import below, golden_arrays, needs_golden, relative_error
 from .torch_discriminator import Discriminator
-from .torch_drag import Settings, drag
-from .torch_layers import load_published
-from .torch_stylegan2 import Generator
 
 pytestmark = needs_golden
 

@@ -8,9 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dragspace_jax.benchmarks.torch_reference.torch_layers import (
+    SQRT_HALF,
+    Convolution,
+    Dense,
+    MappingNetwork,
+    downsampled,
+    filtered,
+    leaky,
+)
 from dragspace_jax.stylegan2.config import DiscriminatorConfig
-
-from .torch_layers import SQRT_HALF, Convolution, Dense, MappingNetwork, downsampled, filtered, leaky
 
 
 class Discriminator(nn.Module):

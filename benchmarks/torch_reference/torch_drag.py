@@ -1,7 +1,8 @@
 """The published drag loop in PyTorch (DragGAN, arXiv 2305.10973, as its published program runs it).
 
 Deliberately naive, since it is also the rival of the benchmarks: every iteration renders the whole image, resizes the
-whole feature map to it and walks over the points one by one. Positions are (y, x) in pixels of the image.
+whole feature map to it and walks over the points one by one. It runs on the device that holds the generator. Positions
+are (y, x) in pixels of the image.
 """
 
 from __future__ import annotations
@@ -79,15 +80,16 @@ class Drag:
     ) -> None:
         self.generator, self.settings = generator, settings or Settings()
         self.side = generator.config.resolution
-        ws = torch.tensor(np.array(ws0, np.float32))
+        self.device = next(generator.parameters()).device
+        ws = torch.tensor(np.array(ws0, np.float32), device=self.device)
         self.layers = min(self.settings.layers, len(ws))
         moving = ws[: self.layers] if self.settings.space == "w+" else ws[:1]
         self.fixed = ws[self.layers :]
         self.moving = moving.clone().requires_grad_()
         self.optimiser = torch.optim.Adam([self.moving], lr=self.settings.learning_rate, betas=(0.9, 0.999), eps=1e-8)
-        self.handles = torch.tensor(np.round(points_yx).astype(np.int64))
-        self.targets = torch.tensor(np.array(targets_yx, np.float32))
-        self.mask = None if mask is None else torch.tensor(np.array(mask, np.float32))
+        self.handles = torch.tensor(np.round(points_yx).astype(np.int64), device=self.device)
+        self.targets = torch.tensor(np.array(targets_yx, np.float32), device=self.device)
+        self.mask = None if mask is None else torch.tensor(np.array(mask, np.float32), device=self.device)
         self.first_map: Tensor | None = None
         self.references: list[Tensor] = []
 
@@ -103,16 +105,19 @@ class Drag:
             self.references = [resized[:, y, x].detach() for y, x in self.handles.tolist()]
         for i, reference in enumerate(self.references):
             self.handles[i] = self._tracked(resized.detach(), self.handles[i], reference)
-        handles = self.handles.numpy().copy()
+        handles = self.handles.cpu().numpy().copy()
         reached = max(2 / 512 * self.side, 2)
         distances = (self.targets - self.handles).norm(dim=1)
         if bool((distances <= reached).all()):
-            return Step(handles_yx=handles, ws=self.ws().detach().numpy(), loss=math.nan, stopped=True)
+            return Step(handles_yx=handles, ws=self._host_ws(), loss=math.nan, stopped=True)
         loss = self._loss(resized)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
-        return Step(handles_yx=handles, ws=self.ws().detach().numpy(), loss=float(loss.detach()), stopped=False)
+        return Step(handles_yx=handles, ws=self._host_ws(), loss=float(loss.detach()), stopped=False)
+
+    def _host_ws(self) -> np.ndarray:
+        return self.ws().detach().cpu().numpy()
 
     def _tracked(self, resized: Tensor, handle: Tensor, reference: Tensor) -> Tensor:
         """The pixel around `handle` whose feature is nearest to `reference`; the first of equals in row order."""
@@ -120,14 +125,14 @@ class Drag:
         top, left = (max(int(p) - radius, 0) for p in handle)
         bottom, right = (min(int(p) + radius + 1, self.side) for p in handle)
         distance = (resized[:, top:bottom, left:right] - reference[:, None, None]).norm(dim=0)
-        return (distance == distance.min()).nonzero()[0] + torch.tensor([top, left])
+        return (distance == distance.min()).nonzero()[0] + torch.tensor([top, left], device=self.device)
 
     def _loss(self, resized: Tensor) -> Tensor:
         """Motion supervision summed over the handles, and the mask's term."""
         side = self.side
         radius = max(round(self.settings.radius_motion / 512 * side), 1)
-        stretched = torch.linspace(0, side, side)
-        loss = torch.zeros(())
+        stretched = torch.linspace(0, side, side, device=self.device)
+        loss = torch.zeros((), device=self.device)
         for handle, target in zip(self.handles.float(), self.targets, strict=True):
             away = target - handle
             if away.norm() <= 1:
@@ -145,7 +150,7 @@ class Drag:
 
 def sampled(image: Tensor, positions_yx: Tensor) -> Tensor:
     """Bilinear values [C, M] of image [C, H, W] at positions [M, 2] in pixels; what lies outside is zero."""
-    size = torch.tensor(image.shape[1:], dtype=torch.float32)
+    size = torch.tensor(image.shape[1:], dtype=torch.float32, device=image.device)
     unit = (positions_yx / (size - 1) * 2 - 1).flip(1)
     return functional.grid_sample(image[None], unit[None, None], align_corners=True)[0, :, 0]
 

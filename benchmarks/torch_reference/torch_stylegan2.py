@@ -2,7 +2,8 @@
 
 Parameter names are the published ones, layouts NCHW and OIHW, everything float32. The modulated convolution is fused
 (one weight a sample, grouped convolution), as in the published drag loop. Written from the papers (arXiv 1912.04958,
-arXiv 2006.06676); the golden arrays of the published implementation hold it to the letter (`test_golden_torch.py`).
+arXiv 2006.06676); the golden arrays of the published implementation hold it to the letter
+(`tests/parity/test_golden_torch.py`).
 """
 
 from __future__ import annotations
