@@ -35,6 +35,8 @@ class Outcome(enum.IntEnum):
     REACHED = 1
     STEP_LIMIT = 2
     NOT_FINITE = 3
+    STALLED = 4
+    INVALID = 5
 
     @property
     def label(self) -> str:
@@ -66,6 +68,9 @@ class DragSettings:
       steps: the most iterations.
       radius_motion, radius_track: radii of the motion loss and of the tracking window.
       mask_weight: λ of the mask's term.
+      stall: end a drag whose handles have come no nearer for so many iterations (the sum of their distances); 0: never.
+      engine: `window` computes features near the handles only, `whole` the whole map up to the feature block, to the
+        same numbers; None: `window` without a mask, `whole` with one, which needs it.
       noise: `const` or `none`.
       dtype: type of the synthesis, `float32` or `bfloat16`; the loop itself is float32.
     """
@@ -76,23 +81,31 @@ class DragSettings:
     radius_motion: float = _static(3.0)
     radius_track: float = _static(12.0)
     mask_weight: float = 20.0
+    stall: int = 0
+    engine: Literal["whole", "window"] | None = _static(None)
     noise: Literal["const", "none"] = _static("const")
     dtype: Literal["float32", "bfloat16"] = _static("float32")
 
-    def resolved(self, config: GeneratorConfig) -> DragSettings:
-        """These settings, checked, with the feature block filled in.
+    def resolved(self, config: GeneratorConfig, *, masked: bool = False) -> DragSettings:
+        """These settings, checked, with the feature block and the engine filled in for edits with or without masks.
 
         Raises:
-          EditError: a number out of range, or a feature block that the model does not have.
+          EditError: a number out of range, a feature block that the model does not have, or windows for a mask.
         """
-        for name in ("learning_rate", "steps", "radius_motion", "radius_track", "mask_weight"):
+        for name in ("learning_rate", "steps", "radius_motion", "radius_track", "mask_weight", "stall"):
             value = getattr(self, name)
             if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
                 raise EditError(f"{name} is {value!r}; it must be a finite number, not negative")
-            if value == 0 and name != "mask_weight":
+            if value == 0 and name not in ("mask_weight", "stall"):
                 raise EditError(f"{name} is {value!r}; it must be positive")
-        if not isinstance(self.steps, Integral):
-            raise EditError(f"steps is {self.steps!r}; it must be a whole number")
+        for name in ("steps", "stall"):
+            if not isinstance(getattr(self, name), Integral):
+                raise EditError(f"{name} is {getattr(self, name)!r}; it must be a whole number")
+        engine = ("whole" if masked else "window") if self.engine is None else self.engine
+        if masked and engine == "window":
+            raise EditError(
+                "engine is 'window'; an edit with a mask needs 'whole', since the mask is compared everywhere"
+            )
         for name, known in (("noise", ("const", "none")), ("dtype", ("float32", "bfloat16"))):
             if getattr(self, name) not in known:
                 raise EditError(f"{name} is {getattr(self, name)!r}; a drag takes {' or '.join(known)}")
@@ -100,7 +113,9 @@ class DragSettings:
         if block not in config.block_resolutions:
             blocks = ", ".join(map(str, config.block_resolutions))
             raise EditError(f"feature block {block} is not in the model; it has {blocks}")
-        return dataclasses.replace(self, feature_block=block)
+        if engine not in ("whole", "window"):
+            raise EditError(f"engine is {engine!r}; a drag takes whole or window")
+        return dataclasses.replace(self, feature_block=block, engine=engine)
 
     def pixels(self, radius: float, side: int) -> int:
         """A radius in whole pixels of an image of `side`, from 1 to `side` (round half to even, as published)."""
@@ -119,11 +134,13 @@ class Edit:
 
     Attributes:
       handles_yx, targets_yx: [N, 2] float32, pixels of the image.
+      valid: bool [N], False for what only fills up the arrays.
       mask: [H, W] float32, 1 where the image must stay, or None.
     """
 
     handles_yx: jax.Array
     targets_yx: jax.Array
+    valid: jax.Array
     mask: jax.Array | None
 
 
@@ -166,5 +183,6 @@ def make_edit(handles_yx: ArrayLike, targets_yx: ArrayLike, side: int, mask: Arr
     return Edit(
         handles_yx=jnp.asarray(np.round(handles)),
         targets_yx=jnp.asarray(targets),
+        valid=jnp.ones(len(handles), bool),
         mask=None if mask is None else jnp.asarray(mask),
     )

@@ -14,12 +14,10 @@ import jax.numpy as jnp
 
 from dragspace_jax.drag.adam import Adam, SolverState
 from dragspace_jax.drag.edit import DragSettings, Edit, Outcome, stop_distance
+from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.motion import distances, mask_loss, motion_loss
-from dragspace_jax.drag.patches import PatchReader, whole_map_reader
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space
-from dragspace_jax.stylegan2 import Generator, Styles
-from dragspace_jax.stylegan2.tile import Tile
 
 
 @jax.tree_util.register_dataclass
@@ -50,6 +48,8 @@ class DragState:
       solver: the solver's state.
       handles_yx: [N, 2] float32, tracked so far.
       iteration: int32 [], iterations done.
+      nearest: [], the least sum of the handles' distances to their targets so far, pixels.
+      since: int32 [], iterations since that was reached.
       outcome: int32 [], an `Outcome`.
     """
 
@@ -57,6 +57,8 @@ class DragState:
     solver: SolverState
     handles_yx: jax.Array
     iteration: jax.Array
+    nearest: jax.Array
+    since: jax.Array
     outcome: jax.Array
 
 
@@ -76,56 +78,48 @@ class StepInfo:
     loss: jax.Array
 
 
-def _read(model: Generator, styles: Styles, settings: DragSettings) -> PatchReader:
-    block = settings.feature_block
-    assert block is not None  # `DragSettings.resolved` filled it in
-    # float32 means float32: accelerators would otherwise convolve with fewer bits and lose the published trajectory.
-    with jax.default_matmul_precision("highest" if settings.dtype == "float32" else "default"):
-        output = model.synthesis.render(
-            styles, noise=settings.noise, features=(block,), stop_at=block, dtype=jnp.dtype(settings.dtype)
-        )
-    return whole_map_reader(Tile.whole(output.features[block]), model.config.resolution)
-
-
-def begin(model: Generator, space: Space, edit: Edit, ws: jax.Array, settings: DragSettings) -> tuple[Lane, DragState]:
+def begin(engine: Engine, space: Space, edit: Edit, ws: jax.Array, settings: DragSettings) -> tuple[Lane, DragState]:
     """Set up a lane: ws [L, D], resolved settings → its constants and first state."""
-    coordinates, base = space.encode(model, ws)
-    reader = _read(model, space.decode(model, coordinates, base), settings)
+    coordinates, base = space.encode(engine.model, ws)
+    reader = engine.read(space.decode(engine.model, coordinates, base), edit.handles_yx, settings)
     lane = Lane(
         edit=edit,
         base=base,
         reference=features_at(reader, edit.handles_yx),
-        start_features=None if edit.mask is None else reader.features,
+        start_features=None if edit.mask is None else reader.features[0],
     )
     state = DragState(
         coordinates=coordinates,
         solver=Adam(settings.learning_rate).init(coordinates),
         handles_yx=edit.handles_yx,
         iteration=jnp.zeros((), jnp.int32),
+        nearest=jnp.full((), jnp.inf),
+        since=jnp.zeros((), jnp.int32),
         outcome=jnp.full((), Outcome.RUNNING, jnp.int32),
     )
     return lane, state
 
 
 def step(
-    model: Generator, space: Space, lane: Lane, state: DragState, settings: DragSettings
+    engine: Engine, space: Space, lane: Lane, state: DragState, settings: DragSettings
 ) -> tuple[DragState, StepInfo]:
     """One iteration: synthesise, track, test for the stop, loss, update (the order of DESIGN §5.4).
 
     An iteration that reaches the targets, or meets a number that is not finite, makes no update.
     """
-    side, edit = model.config.resolution, lane.edit
+    model, edit = engine.model, lane.edit
+    side = model.config.resolution
 
     def objective(coordinates: jax.Array) -> tuple[jax.Array, jax.Array]:
-        reader = _read(model, space.decode(model, coordinates, lane.base), settings)
+        reader = engine.read(space.decode(model, coordinates, lane.base), state.handles_yx, settings)
         radius = settings.pixels(settings.radius_track, side)
         frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         handles = track(frozen, lane.reference, state.handles_yx, radius)
-        loss = motion_loss(reader, handles, edit.targets_yx, settings.pixels(settings.radius_motion, side))
+        loss = motion_loss(reader, handles, edit.targets_yx, edit.valid, settings.pixels(settings.radius_motion, side))
         if edit.mask is not None and lane.start_features is not None:
             # The very numbers of this iteration at first: another program's differ in the last bit, and the loss has
             # a kink at zero change.
-            start = jnp.where(state.iteration == 0, frozen.features, lane.start_features)
+            start = jnp.where(state.iteration == 0, frozen.features[0], lane.start_features)
             loss += settings.mask_weight * mask_loss(reader, start, edit.mask)
         return loss, handles
 
@@ -133,12 +127,14 @@ def step(
     solver = Adam(settings.learning_rate)
     coordinates, solver_state = solver.step(gradient, state.solver, state.coordinates)
 
-    reached = jnp.all(distances(handles, edit.targets_yx) <= stop_distance(side))
+    far = jnp.where(edit.valid, distances(handles, edit.targets_yx), 0.0)
+    reached = jnp.all(far <= stop_distance(side))
     finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(coordinates))
-    last = state.iteration + 1 >= settings.steps
+    nearer = jnp.sum(far) < state.nearest
+    since = jnp.where(nearer, 0, state.since + 1)
     outcome = jnp.select(
-        [~finite, reached, last],
-        [jnp.int32(Outcome.NOT_FINITE), jnp.int32(Outcome.REACHED), jnp.int32(Outcome.STEP_LIMIT)],
+        [~finite, reached, state.iteration + 1 >= settings.steps, (since >= settings.stall) & (settings.stall > 0)],
+        [jnp.int32(o) for o in (Outcome.NOT_FINITE, Outcome.REACHED, Outcome.STEP_LIMIT, Outcome.STALLED)],
         jnp.int32(Outcome.RUNNING),
     )
     keep = ~finite | reached
@@ -152,6 +148,8 @@ def step(
         solver=solver_state,
         handles_yx=handles,
         iteration=state.iteration + 1,
+        nearest=jnp.where(nearer, jnp.sum(far), state.nearest),
+        since=since,
         outcome=outcome,
     )
     ws = space.latents(coordinates, lane.base)
@@ -160,14 +158,14 @@ def step(
 
 @partial(jax.jit, donate_argnames=("state",))
 def advance(
-    model: Generator, space: Space, lane: Lane, state: DragState, settings: DragSettings
+    engine: Engine, space: Space, lane: Lane, state: DragState, settings: DragSettings
 ) -> tuple[DragState, StepInfo]:
     """`step` as a compiled program; `state` is donated.
 
     One iteration a call, not a `scan` over several: on a CPU, XLA runs a loop's body with a fraction of the threads
     (256 px config F, 2 cores: 0.5 s an iteration alone, 2.1 s inside a scan).
     """
-    return step(model, space, lane, state, settings)
+    return step(engine, space, lane, state, settings)
 
 
 begin_compiled = jax.jit(begin)

@@ -19,7 +19,9 @@ def magnitude(x: jax.Array) -> jax.Array:
     return x * jax.lax.stop_gradient(jnp.sign(x))
 
 
-def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Array, radius: int) -> jax.Array:
+def motion_loss(
+    reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Array, valid: jax.Array, radius: int
+) -> jax.Array:
     """Pull the features around each handle one pixel towards its target.
 
     For a handle p farther than 1 px from its target: the mean over the pixels q whose stretched position lies within
@@ -27,14 +29,17 @@ def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Arra
 
     Args:
       reader: the current features, zero outside the image.
-      handles_yx, targets_yx: [N, 2] float32, pixels.
+      handles_yx: [N, 2] float32, whole pixels.
+      targets_yx: [N, 2] float32, pixels.
+      valid: bool [N]; other handles add nothing.
       radius: in pixels.
 
     Returns:
       The sum over handles, a scalar.
     """
-    size = 2 * radius + 3  # the stretched positions lag by up to a pixel
-    origins = jnp.round(handles_yx).astype(jnp.int32) - radius - 1
+    # Stretched positions run up to a pixel ahead: p + radius is never near, p - radius may be, p - radius - 1 is not.
+    size = 2 * radius
+    origins = jnp.round(handles_yx).astype(jnp.int32) - radius
     patches = reader.patches(origins - 1, size + 2)  # with the ring that q + d may touch
 
     gap = targets_yx - handles_yx
@@ -56,19 +61,19 @@ def motion_loss(reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Arra
     near = squared[0][:, :, None] + squared[1][:, None, :] < radius**2
     counted = (near & inside[0][:, :, None] & inside[1][:, None, :]).astype(per_pixel.dtype)
     mean = jnp.sum(counted * per_pixel, (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1.0)
-    return jnp.sum(jnp.where(far > 1.0, mean, 0.0))
+    return jnp.sum(jnp.where(valid & (far > 1.0), mean, 0.0))
 
 
 def mask_loss(reader: PatchReader, start_features: jax.Array, mask: jax.Array) -> jax.Array:
     """How far the features have left the start where the image must stay.
 
     Args:
-      reader: the current features.
+      reader: the current features, a whole map.
       start_features: [R, R, C], those of the first iteration.
       mask: [H, W], 1 where the image must stay.
 
     Returns:
       The mean over all pixels and channels of |mask · (F − F_0)|.
     """
-    change = resize_to_image(reader.features - start_features, reader.side)
+    change = resize_to_image(reader.features[0] - start_features, reader.side)
     return jnp.mean(magnitude(mask[..., None] * change))

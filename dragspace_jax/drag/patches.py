@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -23,39 +24,72 @@ def hat(distance: jax.Array) -> jax.Array:
     return jnp.maximum(0.0, 1.0 - jnp.abs(distance))
 
 
+def positions_under(pixels: int, side: int, grid: int) -> int:
+    """The most positions of a map of `grid` that `pixels` neighbours on one axis of the resized map read."""
+    return min(grid, pixels if grid == side else math.ceil((pixels - 1) * grid / side) + 2)
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PatchReader:
     """Reads a feature map as if it had been resized to the image.
 
     Attributes:
-      features: [R, R, C] float32, the whole map.
+      features: [1, R, R, C] float32, the whole map, or [N, h, w, C], a window a handle.
+      origin_yx: int32 [N, 2], where the windows begin; None for the whole map.
+      grid: side R of the map (static).
       side: side of the image in pixels (static), R or a multiple of it.
     """
 
     features: jax.Array
+    origin_yx: jax.Array | None
+    grid: int = dataclasses.field(metadata={"static": True})
     side: int = dataclasses.field(metadata={"static": True})
 
-    def patch(self, origin_yx: jax.Array, size: int) -> jax.Array:
-        """Resized features at whole pixels: origin_yx int32 [2] → [size, size, C], zero outside the image."""
-        grid, channels = self.features.shape[0], self.features.shape[2]
-        scale = grid / self.side
-        reach = min(grid, math.ceil((size - 1) * scale) + 2)
-        starts, weights = [], []
-        for axis in (0, 1):
-            pixels = origin_yx[axis] + jnp.arange(size, dtype=jnp.int32)
-            inside = (pixels >= 0) & (pixels < self.side)
-            position = jnp.clip((pixels.astype(jnp.float32) + 0.5) * scale - 0.5, 0.0, grid - 1.0)
-            start = jnp.clip(jnp.floor(position[0]).astype(jnp.int32), 0, grid - reach)
-            index = (start + jnp.arange(reach, dtype=jnp.int32)).astype(jnp.float32)
-            starts.append(start)
-            weights.append(jnp.where(inside[:, None], hat(position[:, None] - index[None, :]), 0.0))
-        cut = jax.lax.dynamic_slice(self.features, (*starts, 0), (reach, reach, channels))
-        return jnp.einsum("ya,abc,xb->yxc", weights[0], cut, weights[1], precision=_HIGHEST)
+    @classmethod
+    def of(cls, features: Tile, side: int) -> Self:
+        """A reader of a tile of features."""
+        values = features.values.astype(jnp.float32)
+        return cls(features=values, origin_yx=features.origin_yx, grid=features.grid, side=side)
 
     def patches(self, origins_yx: jax.Array, size: int) -> jax.Array:
-        """`patch` for every handle: origins_yx int32 [N, 2] → [N, size, size, C]."""
-        return jax.vmap(lambda origin: self.patch(origin, size))(origins_yx)
+        """Resized features at whole pixels, a patch a handle.
+
+        Args:
+          origins_yx: int32 [N, 2], the patches' first pixels.
+          size: side of the patches; a window must cover what they read of the map.
+
+        Returns:
+          [N, size, size, C], zero outside the image.
+        """
+        if self.origin_yx is None:
+            origin = jnp.zeros((2,), jnp.int32)
+            return jax.vmap(lambda first: self._patch(self.features[0], origin, first, size))(origins_yx)
+        return jax.vmap(lambda values, origin, first: self._patch(values, origin, first, size))(
+            self.features, self.origin_yx, origins_yx
+        )
+
+    def _patch(self, features: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, size: int) -> jax.Array:
+        """features [h, w, C] from `origin_yx` on; `first_yx` in pixels → [size, size, C]."""
+        reach = min(positions_under(size, self.side, self.grid), features.shape[0])
+        starts, weights = [], []
+        for axis in (0, 1):
+            pixels = first_yx[axis] + jnp.arange(size, dtype=jnp.int32)
+            inside = (pixels >= 0) & (pixels < self.side)
+            position = position_of(pixels, self.side, self.grid)
+            start = jnp.floor(position[0]).astype(jnp.int32) - origin_yx[axis]
+            start = jnp.clip(start, 0, features.shape[axis] - reach)
+            index = (origin_yx[axis] + start + jnp.arange(reach, dtype=jnp.int32)).astype(jnp.float32)
+            starts.append(start)
+            weights.append(jnp.where(inside[:, None], hat(position[:, None] - index[None, :]), 0.0))
+        cut = jax.lax.dynamic_slice(features, (*starts, 0), (reach, reach, features.shape[2]))
+        return jnp.einsum("ya,abc,xb->yxc", weights[0], cut, weights[1], precision=_HIGHEST)
+
+
+def position_of(pixels: jax.Array, side: int, grid: int) -> jax.Array:
+    """Where whole pixels of the resized map lie on a map of `grid` positions: half-pixel centres, clamped, float32."""
+    scale = grid / side
+    return jnp.clip((pixels.astype(jnp.float32) + 0.5) * scale - 0.5, 0.0, grid - 1.0)
 
 
 def resize_to_image(x: jax.Array, side: int) -> jax.Array:
@@ -79,8 +113,3 @@ def resize_to_image(x: jax.Array, side: int) -> jax.Array:
         shape[axis] *= factor
         x = jnp.stack(phases, axis + 1).reshape(shape)
     return x
-
-
-def whole_map_reader(features: Tile, side: int) -> PatchReader:
-    """A reader of one lane's whole feature map: tile values [1, R, R, C]."""
-    return PatchReader(features=features.values[0].astype(jnp.float32), side=side)

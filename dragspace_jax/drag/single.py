@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dragspace_jax.drag.edit import DragSettings, EditError, Outcome, make_edit
+from dragspace_jax.drag.features import make_engine
 from dragspace_jax.drag.loop import advance, begin_compiled
 from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
@@ -85,16 +86,17 @@ def drag_one(
     """
     space = WPlus(layers=default_layers(model.config.num_ws)) if space is None else space
     space.check(model)
-    settings = (DragSettings() if settings is None else settings).resolved(model.config)
+    settings = (DragSettings() if settings is None else settings).resolved(model.config, masked=mask is not None)
     edit = make_edit(handles_yx, targets_yx, model.config.resolution, mask)
     start = _latents(model, ws)
 
     began, first = time.perf_counter(), None
-    lane, state = begin_compiled(model, space, edit, start, settings=settings)
+    engine = make_engine(model, settings, len(edit.handles_yx))
+    lane, state = begin_compiled(engine, space, edit, start, settings=settings)
     begins_with = np.asarray(space.latents(state.coordinates, lane.base))
     infos = []
     while not infos or int(state.outcome) == Outcome.RUNNING:
-        state, info = advance(model, space, lane, state, settings)
+        state, info = advance(engine, space, lane, state, settings)
         infos.append(jax.device_get(info))
         first = time.perf_counter() - began if first is None else first
         if on_progress is not None:

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dragspace_jax.stylegan2.resample import Taps, filter_valid, interleave
+from dragspace_jax.stylegan2.convolution import Kernel, convolve_valid, transposed_convolution
+from dragspace_jax.stylegan2.resample import Taps, filter_valid
 from dragspace_jax.stylegan2.tile import Tile
 
 Noise = Literal["const", "random", "none"]
@@ -32,31 +33,6 @@ def leaky_relu(x: jax.Array, gain: float = LRELU_GAIN, clamp: float | None = Non
     """Leaky ReLU of slope 0.2, times `gain`, limited to ±`clamp` (a limit after the gain)."""
     y = jax.nn.leaky_relu(x, 0.2) * gain
     return y if clamp is None else jnp.clip(y, -clamp, clamp)
-
-
-def convolve_valid(x: jax.Array, weight: jax.Array, stride: int = 1) -> jax.Array:
-    """Cross-correlation without padding: x [B, h, w, I], weight [kh, kw, I, O]."""
-    return jax.lax.conv_general_dilated(
-        x, weight.astype(x.dtype), (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-
-
-def transposed_convolution(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """Stride-2 transposed 3×3 convolution of a map with margins, in its four phases.
-
-    x [B, n, n, I] → [B, 2n-1, 2n-1, O]: positions 1 … 2n-1 of the full result, those that the four-tap filter reads.
-    An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 holds x[i]·w[1]: no tap meets an inserted zero.
-    """
-    even, odd = slice(None, None, -2), slice(1, 2)
-
-    def phase(rows: slice, columns: slice) -> jax.Array:
-        kernel = weight[rows, columns].astype(x.dtype)
-        # A row of zeros in front makes all four phases n × n; the position it stands for is cut off below.
-        padding = [(size - 1, 0) for size in kernel.shape[:2]]
-        return jax.lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-    even_rows, odd_rows = (interleave(phase(rows, even), phase(rows, odd), 2) for rows in (even, odd))
-    return interleave(even_rows, odd_rows, 1)[:, 1:, 1:]
 
 
 class Dense(nnx.Module):
@@ -84,9 +60,8 @@ class Dense(nnx.Module):
         return leaky_relu(y) if self.activate else y
 
 
-def demodulation(weight: jax.Array, style: jax.Array) -> jax.Array:
-    """1 / ‖weight · style‖ for every output channel: weight [kh, kw, I, O], style [B, I] → [B, O]."""
-    energy = jnp.sum(jnp.square(weight), (0, 1))
+def demodulation(energy: jax.Array, style: jax.Array) -> jax.Array:
+    """1 / ‖weight · style‖ for every output channel: the weight's energy [I, O], style [B, I] → [B, O]."""
     return jax.lax.rsqrt(jnp.matmul(jnp.square(style), energy, precision=_HIGHEST) + 1e-8)
 
 
@@ -119,15 +94,32 @@ class SynthesisLayer(nnx.Module):
         self.up = up
         self.clamp = clamp
 
-    def __call__(self, x: Tile, style: jax.Array, *, noise: Noise, key: jax.Array | None, gain: float = 1.0) -> Tile:
-        """x [B, h, w, I], style [B, I] → the tile this layer can compute of its output; `gain` scales the result."""
-        weight, dtype = self.weight[...], x.values.dtype
+    def kernel(self, dtype: jnp.dtype | type) -> Kernel:
+        """The weight made ready for values of type `dtype`."""
+        return Kernel.of(self.weight[...], transposed=self.up is not None, dtype=dtype)
+
+    def __call__(
+        self,
+        x: Tile,
+        style: jax.Array,
+        *,
+        noise: Noise,
+        key: jax.Array | None,
+        kernel: Kernel | None = None,
+        gain: float = 1.0,
+    ) -> Tile:
+        """x [B, h, w, I], style [B, I] → the tile this layer can compute of its output.
+
+        `kernel` is what `kernel()` made, if it was made before; `gain` scales the result.
+        """
+        dtype = x.values.dtype
+        kernel = self.kernel(dtype) if kernel is None else kernel
         ready = x.with_values(x.values * _per_channel(style, dtype)).for_stencil()
         if self.up is None:
-            y = ready.shrunk(convolve_valid(ready.values, weight))
+            y = ready.shrunk(convolve_valid(ready.values, kernel.parts[0]))
         else:
-            y = ready.doubled(filter_valid(transposed_convolution(ready.values, weight), self.up))
-        values = y.values * _per_channel(demodulation(weight, style), dtype)
+            y = ready.doubled(filter_valid(transposed_convolution(ready.values, kernel), self.up))
+        values = y.values * _per_channel(demodulation(kernel.energy, style), dtype)
         if self.use_noise and noise != "none":
             values = values + (self._noise(y, noise, key) * self.noise_strength[...]).astype(dtype)
         values = values + jnp.broadcast_to(self.bias[...].astype(dtype), values.shape)

@@ -6,20 +6,18 @@ Source: StyleGAN2 (arXiv 1912.04958), section 4 and figure 7 for the three archi
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from dragspace_jax.stylegan2.block import NO_KERNELS, Kernels, Keys, Styles, SynthesisBlock
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.layers import Conv, Noise, SynthesisLayer, ToRGB
-from dragspace_jax.stylegan2.resample import normalised_taps, upsample_valid
+from dragspace_jax.stylegan2.convolution import Kernel
+from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.tile import Tile
-
-Styles = Mapping[str, jax.Array]
-"""Affine outputs by the name of their convolution: {"b4.conv1": [B, C], "b4.torgb": [B, C], …}."""
+from dragspace_jax.stylegan2.windows import WindowPlan
 
 
 @jax.tree_util.register_dataclass
@@ -36,59 +34,6 @@ class SynthesisOutput:
     image: jax.Array | None
     features: dict[int, jax.Array]
     styles: dict[str, jax.Array]
-
-
-class SynthesisBlock(nnx.Module):
-    """One resolution: up-sampling convolution, convolution, ToRGB where the architecture has one."""
-
-    def __init__(self, config: GeneratorConfig, resolution: int, *, rngs: nnx.Rngs):
-        channels = config.block_channels(resolution)
-        below = channels if resolution == 4 else config.block_channels(resolution // 2)
-        taps = normalised_taps(config.resample_filter, gain=2.0)
-        layer = {"rngs": rngs, "clamp": config.conv_clamp, "use_noise": config.use_noise}
-        if resolution == 4:
-            self.const = nnx.Param(rngs.params.normal((4, 4, channels)))
-        else:
-            self.conv0 = SynthesisLayer(below, channels, config.w_dim, resolution, up=taps, **layer)
-        self.conv1 = SynthesisLayer(channels, channels, config.w_dim, resolution, up=None, **layer)
-        self.has_torgb = config.architecture == "skip" or resolution == config.resolution
-        if self.has_torgb:
-            self.torgb = ToRGB(channels, config.img_channels, config.w_dim, rngs=rngs, clamp=config.conv_clamp)
-        self.has_skip = config.architecture == "resnet" and resolution > 4
-        if self.has_skip:
-            self.skip = Conv(below, channels, 1, rngs=rngs, bias=False)
-        self.resolution, self.taps = resolution, taps
-
-    def convolution_names(self) -> list[str]:
-        """Names of this block's modulated convolutions, in the order of W+."""
-        names = ["conv1"] if self.resolution == 4 else ["conv0", "conv1"]
-        return [*names, "torgb"] if self.has_torgb else names
-
-    def features(self, x: Tile, styles: Styles, *, noise: Noise, keys: list[jax.Array | None]) -> Tile:
-        """The block's output before ToRGB; x is the block below's, or a tile of the constant."""
-        name = f"b{self.resolution}"
-        if self.resolution == 4:
-            return self.conv1(x, styles[f"{name}.conv1"], noise=noise, key=keys[1])
-        gain = math.sqrt(0.5) if self.has_skip else 1.0
-        y = self.conv0(x, styles[f"{name}.conv0"], noise=noise, key=keys[0])
-        y = self.conv1(y, styles[f"{name}.conv1"], noise=noise, key=keys[1], gain=gain)
-        if not self.has_skip:
-            return y
-        thin = x.with_values(self.skip(x.values)).for_stencil()
-        raised = thin.doubled(upsample_valid(thin.values, self.taps)).values
-        # A window that went through conv1 has lost a further pixel on each side.
-        margin = (raised.shape[1] - y.values.shape[1]) // 2
-        side = slice(margin, raised.shape[1] - margin)
-        return y.with_values(raised[:, side, side] * gain + y.values)
-
-    def image(self, below: jax.Array | None, x: Tile, styles: Styles) -> jax.Array | None:
-        """Add this block's ToRGB to the up-sampled image of the block below (whole maps)."""
-        if below is not None:
-            below = upsample_valid(Tile.whole(below).for_stencil().values, self.taps)
-        if not self.has_torgb:
-            return below
-        own = self.torgb(x, styles[f"b{self.resolution}.torgb"])
-        return own if below is None else below + own
 
 
 class Synthesis(nnx.Module):
@@ -176,16 +121,64 @@ class Synthesis(nnx.Module):
             if wanted not in resolutions or wanted > top:
                 known = ", ".join(str(r) for r in resolutions if r <= top)
                 raise ValueError(f"the model has no block at {wanted} px to give features of; it has {known}")
-        batch = next(iter(styles.values())).shape[0]
-        const = self.block(4).const[...].astype(dtype)
-        x = Tile.whole(jnp.broadcast_to(const, (batch, *const.shape)))
+        x = self._constant(styles, dtype)
         image, kept = None, {}
         for index, resolution in enumerate(r for r in resolutions if r <= top):
             block = self.block(resolution)
-            keys = [None if key is None else jax.random.fold_in(key, 2 * index + i) for i in (0, 1)]
+            keys: Keys = (None, None)
+            if key is not None:
+                keys = (jax.random.fold_in(key, 2 * index), jax.random.fold_in(key, 2 * index + 1))
             x = block.features(x, styles, noise=noise, keys=keys)
             if resolution in features:
                 kept[resolution] = x.values
             if stop_at is None:
                 image = block.image(image, x, styles)
         return SynthesisOutput(image=image, features=kept, styles=dict(styles))
+
+    def _constant(self, styles: Styles, dtype: jnp.dtype | type) -> Tile:
+        """The learned constant, one for every row of the styles."""
+        const = self.block(4).const[...].astype(dtype)
+        batch = next(iter(styles.values())).shape[0]
+        return Tile.whole(jnp.broadcast_to(const, (batch, *const.shape)))
+
+    def kernels(self, stop_at: int, dtype: jnp.dtype | type) -> dict[str, Kernel]:
+        """The weights that the features at `stop_at` depend on, made ready for values of type `dtype`."""
+        convolutions = [name.split(".") for name in self.names_up_to(stop_at)]
+        return {f"{b}.{c}": getattr(getattr(self, b), c).kernel(dtype) for b, c in convolutions}
+
+    def windows(
+        self,
+        styles: Styles,
+        plan: WindowPlan,
+        origin_yx: jax.Array,
+        *,
+        noise: Noise = "const",
+        kernels: Kernels = NO_KERNELS,
+        dtype: jnp.dtype | type = jnp.float32,
+    ) -> Tile:
+        """Features in windows, to the numbers of the whole map (DESIGN §6).
+
+        Args:
+          styles: {name: [1, C]} of one image.
+          plan: which blocks run in windows, and their sizes.
+          origin_yx: int32 [N, 2], where the windows of block `plan.top` begin.
+          noise: `const` or `none`.
+          kernels: what `kernels` made, for this `dtype`.
+          dtype: type of the features.
+
+        Returns:
+          N windows, or the whole map if the plan has no windows.
+        """
+        x, windows, origins = (
+            self._constant(styles, dtype),
+            {w.resolution: w for w in plan.blocks},
+            plan.origins(origin_yx),
+        )
+        for resolution in [r for r in self.config.block_resolutions if r <= plan.top]:
+            part = None
+            if resolution in windows:
+                below, here = origins[resolution]
+                part = (here, windows[resolution].gives)
+                x = x.window(below, windows[resolution].reads) if x.origin_yx is None else x
+            x = self.block(resolution).features(x, styles, noise=noise, kernels=kernels, window=part)
+        return x

@@ -13,6 +13,8 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 
+_HIGHEST = jax.lax.Precision.HIGHEST
+
 
 def span(origins: jax.Array, size: int) -> jax.Array:
     """Whole positions counted from each origin: int32 [B] → [B, size]."""
@@ -75,15 +77,32 @@ class Tile:
         return Tile(values=values, origin_yx=origin, grid=2 * self.grid)
 
     def window(self, origin_yx: jax.Array, size: int) -> Tile:
-        """Cut [B, size, size, C] at `origin_yx` int32 [B, 2] of the map.
+        """Cut [N, size, size, C] at `origin_yx` int32 [N, 2] of the map.
 
-        The window must lie inside this tile, or, if this is the whole map, may reach outside of the map by any
-        amount: positions there hold arbitrary values until `for_stencil` sets them to zero.
+        Of the whole map [1, R, R, C], N windows, which may reach outside of it by any amount and hold zeros there. Of
+        N windows, one of each, which must lie inside; they may then differ by a few pixels only, as those of two layers
+        do. Both are written without gathers, whose gradients are slow on a CPU.
         """
-        start = origin_yx if self.origin_yx is None else origin_yx - self.origin_yx
-        rows, columns = (jnp.clip(span(start[:, axis], size), 0, self.values.shape[1 + axis] - 1) for axis in (0, 1))
-        cut = jax.vmap(lambda values, row, column: values[row[:, None], column[None, :]])
-        return Tile(values=cut(self.values, rows, columns), origin_yx=origin_yx, grid=self.grid)
+        values = self.values
+        if self.origin_yx is None:
+            rows, columns = (
+                (
+                    span(origin_yx[:, axis], size)[..., None] == jnp.arange(self.grid, dtype=jnp.int32)[None, None, :]
+                ).astype(values.dtype)
+                for axis in (0, 1)
+            )
+            rows_cut = jnp.einsum("nyr,rxc->nyxc", rows, values[0], precision=_HIGHEST)
+            values = jnp.einsum("nvx,nyxc->nyvc", columns, rows_cut, precision=_HIGHEST)
+        else:
+            offset = origin_yx - self.origin_yx
+            for axis in (1, 2):
+                shift = offset[:, axis - 1, None, None, None]
+                slack = values.shape[axis] - size
+                cuts = [jax.lax.slice_in_dim(values, k, k + size, axis=axis) for k in range(slack + 1)]
+                values = cuts[0]
+                for k, cut in enumerate(cuts[1:], 1):
+                    values = jnp.where(shift == k, cut, values)
+        return Tile(values=values, origin_yx=origin_yx, grid=self.grid)
 
     def cut_from(self, constant: jax.Array) -> jax.Array:
         """The part of a per-pixel constant [grid, grid] under this tile: [grid, grid] or [B, h, w]."""

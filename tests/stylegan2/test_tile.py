@@ -21,13 +21,11 @@ def whole_and_windows(generator: Generator, layer_name: str) -> tuple[Tile, Tile
     style = 1.0 + 0.3 * jax.random.normal(jax.random.key(1), (1, x.shape[3]))
     whole = Tile.whole(x)
     origins = np.array(ORIGINS, np.int32)
-    repeated = Tile.whole(jnp.repeat(x, len(origins), 0))
-    windows = repeated.window(jnp.asarray(origins), SIZE)
-    styles = jnp.repeat(style, len(origins), 0)
+    windows = whole.window(jnp.asarray(origins), SIZE)
     with jax.default_matmul_precision("highest"):
         return (
             layer(whole, style, noise="const", key=None),
-            layer(windows, styles, noise="const", key=None),
+            layer(windows, style, noise="const", key=None),
             origins,
         )
 
