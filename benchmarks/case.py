@@ -1,56 +1,133 @@
-"""What the contestants of `drag_speed` are given and what they give back."""
+"""What the contestants of the benchmarks are given, and what they give back."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
-import torch
+from flax import nnx
 
+from dragspace_jax.checkpoint import build_generator, parameters
+from dragspace_jax.drag.edit import default_feature_block
+from dragspace_jax.stylegan2 import Generator, seed_to_z
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
-from benchmarks.torch_reference.torch_stylegan2 import Generator
 
 SEED = 0
+PSI = 0.7
+Fractions = tuple[tuple[float, float], ...]
 
 
-def config_f(resolution: int) -> GeneratorConfig:
-    """StyleGAN2's largest configuration ("config F"): 512 channels up to 64 px, then halved a block."""
-    return GeneratorConfig(resolution=resolution, channels=channel_table(resolution, 32768, 512))
+def config_f(resolution: int, channel_base: int = 32768) -> GeneratorConfig:
+    """StyleGAN2's largest configuration ("config F"): 512 channels up to 64 px, then halved a block.
+
+    With half the `channel_base` it is the published one for 256 px: 512 channels up to 32 px.
+    """
+    return GeneratorConfig(resolution=resolution, channels=channel_table(resolution, channel_base, 512))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case:
-    """One edit of a config-F generator with random weights; one handle, its target out of reach of the timed steps.
+    """One edit: handles well inside the image, targets out of reach of the timed steps.
 
     Attributes:
-      resolution: side of the image in pixels.
+      name: as `--cases` takes it.
+      title: as the table shows it.
+      config: the generator's.
+      points, targets: (y, x) as fractions of the image.
+      masked: whether everything farther than a quarter of the image from the handle must stay.
       learning_rate: the published default.
     """
 
-    resolution: int
+    name: str
+    title: str
+    config: GeneratorConfig
+    points: Fractions = ((0.4, 0.45),)
+    targets: Fractions = ((0.65, 0.65),)
+    masked: bool = False
     learning_rate: float = 1e-3
 
-    @functools.cached_property
-    def generator(self) -> Generator:
-        """The torch network whose weights both sides use."""
-        return Generator(config_f(self.resolution), SEED)
+    @property
+    def side(self) -> int:
+        return self.config.resolution
 
-    @functools.cached_property
-    def ws0(self) -> np.ndarray:
-        """Latents [L, D] to start from."""
-        z = torch.as_tensor(np.random.RandomState(SEED).randn(1, 512), dtype=torch.float32)
-        return self.generator.ws(z, psi=0.7)[0].numpy()
+    @property
+    def feature_block(self) -> int:
+        return default_feature_block(self.side)
 
     @property
     def points_yx(self) -> np.ndarray:
-        """[1, 2], near the middle."""
-        return np.array([[0.4, 0.45]]) * self.resolution // 1
+        """[N, 2], whole pixels."""
+        return np.floor(np.array(self.points) * self.side)
 
     @property
     def targets_yx(self) -> np.ndarray:
-        """[1, 2], a third of the image away."""
-        return np.array([[0.65, 0.65]]) * self.resolution // 1
+        """[N, 2], whole pixels, a quarter of the image away or more."""
+        return np.floor(np.array(self.targets) * self.side)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """[H, W] float32, 1 where the image must stay; None if nothing must."""
+        if not self.masked:
+            return None
+        rows, columns = np.mgrid[: self.side, : self.side]
+        away = [np.hypot(rows - y, columns - x) for y, x in self.points_yx]
+        return (np.min(away, axis=0) > self.side / 4).astype(np.float32)
+
+
+def edits_of(config: GeneratorConfig, title: str = "", prefix: str = "") -> dict[str, Case]:
+    """The three edits of one generator, by name: `one` handle, `four` handles, one with a `mask`."""
+    title = title or f"{config.resolution} px"
+    cases = (
+        Case(name=f"{prefix}one", title=f"{title}, 1 handle", config=config),
+        Case(
+            name=f"{prefix}four",
+            title=f"{title}, 4 handles",
+            config=config,
+            points=((0.36, 0.36), (0.36, 0.62), (0.62, 0.36), (0.62, 0.62)),
+            targets=((0.15, 0.2), (0.15, 0.78), (0.83, 0.2), (0.83, 0.78)),
+        ),
+        Case(name=f"{prefix}mask", title=f"{title}, 1 handle, mask", config=config, masked=True),
+    )
+    return {case.name: case for case in cases}
+
+
+def _published_sizes() -> dict[str, Case]:
+    large = edits_of(config_f(512), prefix="512-")
+    half = edits_of(config_f(256, 16384), "256 px, half width", "256-half-")
+    small = edits_of(config_f(256), prefix="256-")
+    return {**large, "256-half-one": half["256-half-one"], "256-one": small["256-one"]}
+
+
+CASES: Mapping[str, Case] = _published_sizes()
+"""The cases of the table, on random weights of the published sizes, by name."""
+
+
+def random_model(config: GeneratorConfig, seed: int = SEED) -> Generator:
+    """A generator with random weights: biases, noise strengths and w_avg too, so that each one counts."""
+    values = parameters(Generator(config, rngs=nnx.Rngs(seed)))
+    random = np.random.RandomState(seed)
+    for name, value in values.items():
+        if name.endswith(("bias", "noise_strength", "w_avg")):
+            values[name] = value + jnp.asarray(0.3 * random.standard_normal(value.shape), jnp.float32)
+    return build_generator(config, values)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The network and the latents ws0 [L, D] that all sides start from."""
+
+    model: Generator
+    ws0: np.ndarray
+
+    @classmethod
+    def of(cls, model: Generator, seed: int = SEED) -> Subject:
+        """A model with the latents of a seed (of class 0, if it has classes)."""
+        config = model.config
+        label = jnp.eye(config.c_dim)[:1] if config.c_dim else None
+        ws = model.mapping(jnp.asarray(seed_to_z(seed, config.z_dim)), label, psi=PSI)
+        return cls(model=model, ws0=np.asarray(ws[0]))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

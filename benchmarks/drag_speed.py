@@ -1,149 +1,168 @@
 """How long does one drag iteration take, against the published loop?
 
-    python -m benchmarks.drag_speed --resolutions 256,512 --iterations 10
+    python -m benchmarks.drag_speed --cases 512-one,512-mask --iterations 10
 
-Both sides run in this process on the same random config-F weights, the same edit and the same cores, warmed up and
-timed until their results are there. The table puts quality beside time: a fast loop that drags elsewhere is no win.
+All sides run in this process on the same weights, the same edit and the same cores, warmed up and timed until their
+results are there. The table puts quality beside time: a fast loop that drags elsewhere is no win.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
-import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import ours, torch_baseline
-from benchmarks.case import Case, Run
+from dragspace_jax.checkpoint import load, read_card
+from dragspace_jax.errors import DragspaceError
+
+from . import memory
+from .case import CASES, Case, Subject, edits_of, random_model
+from .contestants import AUTO, ENGINES, Contestant, contestants
+from .device_rates import Rates
+from .device_rates import measure as measure_rates
+from .machine import BUSY, accelerated, cores, facts, has_torch, share_accelerator
+from .rows import Measured, Row, row, speed_table, work_table
 
 WARMUP = 2
+WITHOUT_TORCH = (
+    "the published loop's rows are left out: PyTorch is not installed (pip install 'dragspace-jax[convert]')"
+)
+
+
+class BenchmarkError(DragspaceError):
+    """A benchmark that cannot be run as asked; the message names the choice and what there is."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table; the last two compare with the baseline's run and are None on its own line.
+class Plan:
+    """What to compare.
 
     Attributes:
-      same_handles: iterations from the start whose tracked handles equal the baseline's.
-      latent_difference: maximum absolute difference of the latents after the last timed iteration.
+      cases: the edits, by `chosen`.
+      sides: who takes part, the baseline first.
+      model: a model folder or an embedded name; None: random weights of each case's size.
+      iterations: timed ones of each side.
+      with_memory: whether to measure that too, in further processes.
     """
 
-    resolution: int
-    side: str
-    first_ms: float
-    median_ms: float
-    fastest_ms: float
-    slowest_ms: float
+    cases: Sequence[Case]
+    sides: Sequence[Contestant]
+    model: str | None
     iterations: int
-    speedup: float | None
-    same_handles: int | None
-    latent_difference: float | None
+    with_memory: bool = True
 
 
-def row(case: Case, side: str, run: Run, baseline: Run | None) -> Row:
-    """Sum up a run, beside the baseline's if it is not that itself."""
-    same = None if baseline is None else (run.handles_yx == baseline.handles_yx).all((1, 2)).tolist()
-    return Row(
-        resolution=case.resolution,
-        side=side,
-        first_ms=run.first_ms,
-        median_ms=run.median_ms,
-        fastest_ms=float(run.iteration_ms.min()),
-        slowest_ms=float(run.iteration_ms.max()),
-        iterations=len(run.handles_yx),
-        speedup=None if baseline is None else baseline.median_ms / run.median_ms,
-        same_handles=None if same is None else [*same, False].index(False),
-        latent_difference=None if baseline is None else float(np.abs(run.latents - baseline.latents)[-1].max()),
+def chosen(option: str, names: str, known: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """ "a,b" → ["a", "b"], each known. Raises BenchmarkError."""
+    wanted = [name.strip() for name in names.split(",")]
+    for name in wanted:
+        if name not in known:
+            raise BenchmarkError(f"{option} {name!r} is not known; there are {', '.join(known)}")
+    return wanted
+
+
+def make_plan(
+    *, model: str | None, cases: str | None, engines: str, iterations: int, torch: bool, with_memory: bool
+) -> Plan:
+    """A plan from what a person asked for: names with commas; `cases` None is all there are.
+
+    Raises:
+      BenchmarkError: an unknown case or engine.
+      ModelError: the model is not there.
+    """
+    known = CASES if model is None else edits_of(read_card(model).generator)
+    names = list(known) if cases is None else chosen("--cases", cases, known)
+    device = None
+    if torch and has_torch():
+        from . import torch_baseline
+
+        device = torch_baseline.default_device(accelerated())
+    return Plan(
+        cases=[known[name] for name in names],
+        sides=contestants(chosen("--engines", engines, ENGINES), device),
+        model=model,
+        iterations=iterations,
+        with_memory=with_memory,
     )
 
 
-def contestants() -> dict[str, Callable[[Case, int, int], Run]]:
-    """The sides by name, the baseline first; each takes (case, iterations, warm-up rounds)."""
-    return {"torch": torch_baseline.run, "ours": ours.run}
+def compare(plan: Plan, rates: Rates, say: Callable[[str], object] = lambda text: None) -> list[Row]:
+    """Measure every case on every side; `say` is told what is being done."""
+    rows: list[Row] = []
+    subject = None if plan.model is None else Subject.of(load(plan.model))
+    for case in plan.cases:
+        if plan.model is None and (subject is None or subject.model.config != case.config):
+            subject = Subject.of(random_model(case.config))
+        assert subject is not None  # given or just made
+        baseline = None
+        for side in (side for side in plan.sides if side.fits(case)):
+            say(f"{case.title}: {side.name}")
+            run = side.run(subject, case, plan.iterations, WARMUP)
+            if plan.with_memory:
+                say(f"{case.title}: {side.name}, memory")
+            use = memory.measure(case, side, plan.model) if plan.with_memory else None
+            measured = Measured(contestant=side, run=run, memory=use)
+            baseline = measured if side.is_baseline else baseline
+            rows.append(row(case, measured, baseline, rates))
+    return rows
 
 
-def table(rows: list[Row]) -> Table:
-    shown = Table(title="ms per drag iteration (config F, one handle, six layers of W+)", box=box.SIMPLE)
-    for heading in ("image", "side"):
-        shown.add_column(heading, no_wrap=True)
-    for heading in ("first", "median", "range", "speed-up", "handles", "Δ latents"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    for r in rows:
-        shown.add_row(
-            f"{r.resolution} px",
-            r.side,
-            f"{r.first_ms:.0f}",
-            f"{r.median_ms:.0f}",
-            f"{r.fastest_ms:.0f}–{r.slowest_ms:.0f}",
-            "" if r.speedup is None else f"{r.speedup:.2f} ×",
-            "" if r.same_handles is None else f"{r.same_handles}/{r.iterations}",
-            "" if r.latent_difference is None else f"{r.latent_difference:.1e}",
-        )
-    return shown
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What the numbers depend on besides the code."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    packages = ("jax", "jaxlib", "flax", "torch", "numpy")
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "threads": threads,
-        "load_average_before": os.getloadavg()[0],
-        "versions": {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in packages}},
-    }
-
-
-def resolutions(_context: click.Context, _parameter: click.Parameter, value: str) -> list[int]:
-    try:
-        sides = [int(part) for part in value.split(",")]
-    except ValueError:
-        raise click.BadParameter("give whole numbers separated by commas, as in 256,512") from None
-    if any(side not in (128, 256, 512, 1024) for side in sides):
-        raise click.BadParameter("the loop follows block 128; give 128, 256, 512 or 1024")
-    return sides
+def report(plan: Plan, threads: int, out: Path, console: Console) -> None:
+    """Run a plan, print its tables and write its numbers; progress goes to the error stream."""
+    with Console(stderr=True).status("measuring the device") as status:
+        machine, rates = facts(threads), measure_rates()
+        if machine["load_average_before"] > BUSY:
+            console.print(f"load average {machine['load_average_before']:.1f}: other programs run here", style="yellow")
+        rows = compare(plan, rates, status.update)
+    console.print(speed_table(rows), work_table(rows))
+    console.print(
+        f"floor: {rates.flops / 1e9:.0f} GFLOP/s of a float32 matmul of {rates.matmul_side}, "
+        f"{rates.bandwidth / 1e9:.1f} GB/s read"
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    numbers = {"machine": machine, "rates": dataclasses.asdict(rates), "rows": [dataclasses.asdict(r) for r in rows]}
+    out.write_text(json.dumps(numbers, indent=2) + "\n")
+    console.print(f"numbers in {out}", highlight=False, soft_wrap=True)
 
 
 @click.command(help=__doc__)
-@click.option("--resolutions", "sides", default="256,512", callback=resolutions, help="Image sides, with commas.")
-@click.option("--iterations", default=10, type=click.IntRange(1), help="Timed iterations of each side.")
-@click.option("--threads", default=None, type=click.IntRange(1), help="Cores to use, for both sides (default: all).")
+@click.option(
+    "--cases", default=None, help=f"With commas [default: all]: {', '.join(CASES)}; with --model one, four, mask."
+)
+@click.option("--model", default=None, help="A model folder or an embedded model instead of random weights.")
+@click.option("--engines", default=AUTO, show_default=True, help="Our engines, with commas: auto, whole, window.")
+@click.option("--iterations", default=10, show_default=True, type=click.IntRange(1), help="Timed ones of each side.")
+@click.option("--threads", default=None, type=click.IntRange(1), help="Cores to use, for both sides [default: all].")
+@click.option("--torch/--no-torch", default=True, help="Whether the published loop takes part.")
+@click.option("--memory/--no-memory", "with_memory", default=True, help="Whether to measure memory too.")
 @click.option("--out", default=Path("out/benchmarks/drag_speed.json"), type=click.Path(path_type=Path, dir_okay=False))
-def main(sides: list[int], iterations: int, threads: int | None, out: Path) -> None:
-    # Both runtimes size their pools by the cores this process may use; XLA has no other switch.
-    cores = sorted(os.sched_getaffinity(0))[:threads]
-    os.sched_setaffinity(0, cores)
-    torch.set_num_threads(len(cores))
+def main(
+    cases: str | None,
+    model: str | None,
+    engines: str,
+    iterations: int,
+    threads: int | None,
+    torch: bool,
+    with_memory: bool,
+    out: Path,
+) -> None:
+    share_accelerator()
     console = Console()
-    facts = machine(len(cores))
-    if facts["load_average_before"] > 0.5:
-        console.print(f"load average {facts['load_average_before']:.1f}: other programs run here", style="yellow")
-    rows: list[Row] = []
-    for side in sides:
-        case, baseline = Case(resolution=side), None
-        for name, run_side in contestants().items():
-            with console.status(f"{side} px: {name}"):
-                run = run_side(case, iterations, WARMUP)
-            rows.append(row(case, name, run, baseline))
-            baseline = baseline or run
-    console.print(table(rows))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"machine": facts, "rows": [dataclasses.asdict(r) for r in rows]}, indent=2) + "\n")
-    console.print(f"numbers in {out}")
+    if torch and not has_torch():
+        console.print(WITHOUT_TORCH, highlight=False, markup=False, soft_wrap=True)
+    try:
+        with cores(threads) as count:
+            plan = make_plan(
+                model=model, cases=cases, engines=engines, iterations=iterations, torch=torch, with_memory=with_memory
+            )
+            report(plan, count, out, console)
+    except DragspaceError as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

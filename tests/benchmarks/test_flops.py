@@ -1,0 +1,69 @@
+"""The counted work: the figures that the design states, and the count by hand of a tiny network."""
+
+import pytest
+
+from dragspace_jax.benchmarks.case import config_f
+from dragspace_jax.benchmarks.device_rates import Rates
+from dragspace_jax.benchmarks.flops import (
+    Convolution,
+    convolutions,
+    published_work,
+    span_work,
+    total,
+    whole_spans,
+    whole_work,
+    window_spans,
+)
+from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.stylegan2.windows import plan_windows
+
+LARGE = config_f(512)
+WINDOW = 10  # what block 128 must give at 512 px for motion and tracking together
+
+
+def test_the_published_loop_at_512_px():
+    work = published_work(LARGE, 128)
+    assert total(work.forward) == pytest.approx(60e9, rel=0.02)
+    assert total(work.backward) == pytest.approx(61e9, rel=0.02)
+
+
+def test_whole_maps_up_to_the_feature_block():
+    work = whole_work(LARGE, 128)
+    assert total(work.forward) == pytest.approx(31e9, rel=0.03)
+    assert total(work.backward) == total(work.forward)
+
+
+@pytest.mark.parametrize(("handles", "least", "most"), [(1, 1.2e9, 1.5e9), (4, 4e9, 5e9)])
+def test_windows_at_512_px(handles, least, most):
+    """45 and about 14 times fewer than the published loop's; the widths may change a little."""
+    plan = plan_windows(LARGE, 128, WINDOW, handles)
+    assert least < total(span_work(LARGE, window_spans(LARGE, plan, handles)).forward) < most
+
+
+def test_a_plan_without_windows_is_the_whole_map():
+    plan = plan_windows(LARGE, 128, 128, 4)
+    assert plan.blocks == ()
+    assert window_spans(LARGE, plan, 4) == whole_spans(LARGE, 128)
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
+def test_a_small_network_by_hand(architecture):
+    config = GeneratorConfig(resolution=8, channels=(5, 3), architecture=architecture)
+    found = {c.name: c for c in convolutions(config, whole_spans(config, 8), image=True)}
+    expected = {"b4.conv1": 16 * 9 * 25, "b8.conv0": 16 * 9 * 15, "b8.conv1": 64 * 9 * 9, "b8.torgb": 64 * 9}
+    if architecture == "skip":
+        expected["b4.torgb"] = 16 * 15
+    if architecture == "resnet":
+        expected["b8.skip"] = 16 * 15
+    assert {name: c.multiply_adds for name, c in found.items()} == expected
+    assert found["b8.conv0"].weight_bytes == 9 * 15 * 4
+
+
+def test_the_floor_takes_the_larger_of_work_and_reading():
+    rates = Rates(flops=2e9, bandwidth=1e9, matmul_side=1, dtype="float32")
+    busy = Convolution(name="busy", multiply_adds=5_000_000, weight_bytes=1_000_000)
+    read = Convolution(name="read", multiply_adds=1_000_000, weight_bytes=3_000_000)
+    assert rates.floor_ms([busy, read]) == pytest.approx(5 + 3)
+    assert rates.floor_ms([busy, read], lanes=4) == pytest.approx(20 + 4)
+    half = Rates(flops=2e9, bandwidth=1e9, matmul_side=1, dtype="bfloat16")
+    assert half.floor_ms([read]) == pytest.approx(1.5)
