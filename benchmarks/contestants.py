@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from . import ours
 from .case import Case, Run, Subject
-from .flops import Work, published_work, whole_work
+from .flops import Work, published_work
 
 AUTO = "auto"
-ENGINES = (AUTO, "whole", "window")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class Contestant:
 
     name: str
     torch_device: str | None = None
-    engine: str | None = None
+    engine: ours.Engine | None = None
 
     @property
     def is_baseline(self) -> bool:
@@ -47,16 +46,18 @@ class Contestant:
         """What one of its iterations computes."""
         if self.is_baseline:
             return published_work(case.config, case.feature_block)
-        return whole_work(case.config, case.feature_block)
+        return ours.work(case, self.engine)
+
+
+OURS = {
+    AUTO: Contestant(name="ours"),
+    "whole": Contestant(name="ours, whole", engine="whole"),
+    "window": Contestant(name="ours, window", engine="window"),
+}
+"""Our side, by the names that `--engines` takes."""
 
 
 def contestants(engines: Sequence[str], torch_device: str | None) -> list[Contestant]:
     """The sides in the order of the table: the baseline first, if it has a device, then ours by engine."""
     baseline = [] if torch_device is None else [Contestant(name="torch", torch_device=torch_device)]
-    return [
-        *baseline,
-        *(
-            Contestant(name="ours") if engine == AUTO else Contestant(name=f"ours, {engine}", engine=engine)
-            for engine in engines
-        ),
-    ]
+    return [*baseline, *(OURS[engine] for engine in engines)]

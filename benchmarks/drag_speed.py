@@ -22,7 +22,7 @@ from dragspace_jax.errors import DragspaceError
 
 from . import memory
 from .case import CASES, Case, Subject, edits_of, random_model
-from .contestants import AUTO, ENGINES, Contestant, contestants
+from .contestants import AUTO, OURS, Contestant, contestants
 from .device_rates import Rates
 from .device_rates import measure as measure_rates
 from .machine import BUSY, accelerated, cores, facts, has_torch, share_accelerator
@@ -57,7 +57,7 @@ class Plan:
     with_memory: bool = True
 
 
-def chosen(option: str, names: str, known: Mapping[str, Any] | Sequence[str]) -> list[str]:
+def chosen(option: str, names: str, known: Mapping[str, Any]) -> list[str]:
     """ "a,b" → ["a", "b"], each known. Raises BenchmarkError."""
     wanted = [name.strip() for name in names.split(",")]
     for name in wanted:
@@ -84,7 +84,7 @@ def make_plan(
         device = torch_baseline.default_device(accelerated())
     return Plan(
         cases=[known[name] for name in names],
-        sides=contestants(chosen("--engines", engines, ENGINES), device),
+        sides=contestants(chosen("--engines", engines, OURS), device),
         model=model,
         iterations=iterations,
         with_memory=with_memory,

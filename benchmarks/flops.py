@@ -132,10 +132,5 @@ def span_work(config: GeneratorConfig, spans: Sequence[Span]) -> Work:
     return Work(forward=forward, backward=_backward(forward, "input"))
 
 
-def whole_work(config: GeneratorConfig, feature_block: int) -> Work:
-    """Ours on whole maps up to the feature block."""
-    return span_work(config, whole_spans(config, feature_block))
-
-
 def _backward(forward: Sequence[Convolution], kind: str) -> list[Convolution]:
     return [dataclasses.replace(c, name=f"{kind} gradient of {c.name}") for c in reversed(forward)]

@@ -80,7 +80,7 @@ def _loaded(task: dict[str, Any]) -> tuple[Case, Subject]:
     return edits_of(model.config)[task["case"]], Subject.of(model)
 
 
-def _our_drag(task: dict[str, Any], engine: str | None) -> Callable[[], object]:
+def _our_drag(task: dict[str, Any], engine: ours.Engine | None) -> Callable[[], object]:
     case, subject = _loaded(task)
     return lambda: ours.drag(subject, case, task["iterations"], engine)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from dragspace_jax.benchmarks.case import config_f
+from dragspace_jax.benchmarks import ours
+from dragspace_jax.benchmarks.case import CASES, config_f
 from dragspace_jax.benchmarks.device_rates import Rates
 from dragspace_jax.benchmarks.flops import (
     Convolution,
@@ -11,14 +12,12 @@ from dragspace_jax.benchmarks.flops import (
     span_work,
     total,
     whole_spans,
-    whole_work,
     window_spans,
 )
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.windows import plan_windows
 
 LARGE = config_f(512)
-WINDOW = 10  # what block 128 must give at 512 px for motion and tracking together
 
 
 def test_the_published_loop_at_512_px():
@@ -28,16 +27,23 @@ def test_the_published_loop_at_512_px():
 
 
 def test_whole_maps_up_to_the_feature_block():
-    work = whole_work(LARGE, 128)
+    work = span_work(LARGE, whole_spans(LARGE, 128))
     assert total(work.forward) == pytest.approx(31e9, rel=0.03)
     assert total(work.backward) == total(work.forward)
 
 
-@pytest.mark.parametrize(("handles", "least", "most"), [(1, 1.2e9, 1.5e9), (4, 4e9, 5e9)])
-def test_windows_at_512_px(handles, least, most):
-    """45 and about 14 times fewer than the published loop's; the widths may change a little."""
-    plan = plan_windows(LARGE, 128, WINDOW, handles)
-    assert least < total(span_work(LARGE, window_spans(LARGE, plan, handles)).forward) < most
+@pytest.mark.parametrize(("case", "expected"), [("512-one", 1.33e9), ("512-four", 4.6e9)])
+def test_windows_at_512_px(case, expected):
+    """45 and about 13 times fewer than the published loop's."""
+    assert total(ours.work(CASES[case]).forward) == pytest.approx(expected, rel=0.1)
+
+
+def test_a_mask_wants_the_whole_map():
+    assert (
+        ours.work(CASES["512-mask"])
+        == span_work(LARGE, whole_spans(LARGE, 128))
+        == ours.work(CASES["512-one"], "whole")
+    )
 
 
 def test_a_plan_without_windows_is_the_whole_map():
