@@ -3,6 +3,7 @@
 Writes checkpoints of config F with random weights into a temporary folder and converts each in a process of its own.
 That process measures its resident memory after importing the converter (and torch, where asked for, which counts as
 the imported program), and at its peak: what lies between is what conversion costs, first use of JAX and Orbax included.
+The tests' writers make the files, so it runs from the top of the repository.
 
     python -m benchmarks.convert_memory [--resolution 1024]
 """
@@ -17,21 +18,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.case import config_f
 from dragspace_jax.stylegan2.config import DiscriminatorConfig
 from tests.convert import write_nvlabs, write_rosinality, write_tensorflow
 from tests.convert.networks import random_parameters
 
+from .case import config_f
+
 _CHILD = """
 import json, sys, time
+from dragspace_jax.benchmarks import resident
 from dragspace_jax.convert import convert
-def status(field):
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 source, out, both = sys.argv[1:]
-before, start = status("VmRSS"), time.perf_counter()
+before, start = resident.mark(), time.perf_counter()
 convert(source, out, with_discriminator=both == "both")
-print(json.dumps({"before": before, "peak": status("VmHWM"), "seconds": time.perf_counter() - start}))
+print(json.dumps({"before": before, "peak": resident.peak(), "seconds": time.perf_counter() - start}))
 """
 
 

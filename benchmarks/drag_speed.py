@@ -26,7 +26,7 @@ from .contestants import AUTO, OURS, Contestant, contestants
 from .device_rates import Rates
 from .device_rates import measure as measure_rates
 from .machine import BUSY, accelerated, cores, facts, has_torch, share_accelerator
-from .rows import Measured, Row, row, speed_table, work_table
+from .rows import Measured, Row, results_console, row, speed_table, work_table
 
 WARMUP = 2
 WITHOUT_TORCH = (
@@ -152,7 +152,7 @@ def main(
     out: Path,
 ) -> None:
     share_accelerator()
-    console = Console()
+    console = results_console()
     if torch and not has_torch():
         console.print(WITHOUT_TORCH, highlight=False, markup=False, soft_wrap=True)
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,7 +59,9 @@ def measure(case: Case, contestant: Contestant, model: str | None = None, iterat
     """
     task = {"case": case.name, "contestant": dataclasses.asdict(contestant), "model": model, "iterations": iterations}
     command = [sys.executable, "-m", f"{__package__}.memory", "--task"]
-    done = subprocess.run([*command, json.dumps(task)], capture_output=True, text=True)
+    # Kept programs would hide what compiling them takes.
+    environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    done = subprocess.run([*command, json.dumps(task)], capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"the measuring process of {case.title}, {contestant.name} failed:\n{done.stderr}")
     return Use(**json.loads(done.stdout.splitlines()[-1]))

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from .case import Case, Run
@@ -102,10 +103,16 @@ def row(case: Case, measured: Measured, baseline: Measured | None, rates: Rates)
     )
 
 
+def results_console() -> Console:
+    """A console wide enough for the tables where it is a file and not a terminal, which has its own width."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def _table(title: str, *headings: str) -> Table:
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE)
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1))
     for heading in ("case", "side"):
-        shown.add_column(heading, no_wrap=True)
+        shown.add_column(heading)
     for heading in headings:
         shown.add_column(heading, justify="right", no_wrap=True)
     return shown

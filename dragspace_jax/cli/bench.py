@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from dragspace_jax.benchmarks.drag_speed import WITHOUT_TORCH, make_plan, report
 from dragspace_jax.benchmarks.machine import cores, has_torch, share_accelerator
+from dragspace_jax.benchmarks.rows import results_console
 
 
 @click.command(
@@ -47,7 +47,7 @@ def bench(
     matmul rate and memory set, and memory.
     """
     share_accelerator()
-    console = Console()
+    console = results_console()
     out.mkdir(parents=True, exist_ok=True)  # before the work, which may be long
     if torch and not has_torch():
         console.print(WITHOUT_TORCH, highlight=False, markup=False, soft_wrap=True)
