@@ -13,7 +13,6 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -127,21 +126,18 @@ def stop_distance(side: int) -> float:
     return max(2.0 / PUBLISHED_SIDE * side, 2.0)
 
 
-@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Edit:
     """What the user marked.
 
     Attributes:
       handles_yx, targets_yx: [N, 2] float32, pixels of the image.
-      valid: bool [N], False for what only fills up the arrays.
       mask: [H, W] float32, 1 where the image must stay, or None.
     """
 
-    handles_yx: jax.Array
-    targets_yx: jax.Array
-    valid: jax.Array
-    mask: jax.Array | None
+    handles_yx: np.ndarray
+    targets_yx: np.ndarray
+    mask: np.ndarray | None
 
 
 def _points(name: str, points_yx: ArrayLike, side: int) -> np.ndarray:
@@ -180,9 +176,23 @@ def make_edit(handles_yx: ArrayLike, targets_yx: ArrayLike, side: int, mask: Arr
             raise EditError(f"the mask has shape {mask.shape}; the image is {side} × {side}")
         if set(np.unique(mask).tolist()) != {0.0, 1.0}:
             raise EditError("the mask must hold both 0 (may change) and 1 (must stay), and nothing else")
-    return Edit(
-        handles_yx=jnp.asarray(np.round(handles)),
-        targets_yx=jnp.asarray(targets),
-        valid=jnp.ones(len(handles), bool),
-        mask=None if mask is None else jnp.asarray(mask),
-    )
+    return Edit(handles_yx=np.round(handles), targets_yx=targets, mask=mask)
+
+
+def check_latents(config: GeneratorConfig, ws: ArrayLike) -> np.ndarray:
+    """Latents [L, D] or [1, L, D] as float32 [L, D].
+
+    Raises:
+      EditError: they do not fit the model or are not finite.
+    """
+    try:
+        array = np.asarray(ws, np.float32)
+    except (TypeError, ValueError) as error:
+        raise EditError(f"the latents are not an array of numbers: {error}") from error
+    array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
+    expected = (config.num_ws, config.w_dim)
+    if array.shape != expected:
+        raise EditError(f"the latents have shape {array.shape}; the model takes [{expected[0]}, {expected[1]}]")
+    if not np.isfinite(array).all():
+        raise EditError("the latents hold numbers that are not finite")
+    return array

@@ -34,12 +34,13 @@ class Engine:
     kernels: dict[str, Kernel]
     plan: WindowPlan = dataclasses.field(metadata={"static": True})
 
-    def read(self, styles: Styles, handles_yx: jax.Array, settings: DragSettings) -> PatchReader:
-        """Features for one iteration.
+    def read(self, styles: Styles, handles_yx: jax.Array, lane: jax.Array, settings: DragSettings) -> PatchReader:
+        """Features for one iteration of B lanes with N handles among them.
 
         Args:
-          styles: {name: [1, C]} of one image.
+          styles: {name: [B, C]}.
           handles_yx: [N, 2], whole pixels: the positions before tracking.
+          lane: int32 [N], which lane each handle belongs to.
           settings: resolved, those the engine was made for.
         """
         side = self.model.config.resolution
@@ -52,11 +53,12 @@ class Engine:
                 styles,
                 self.plan,
                 jnp.minimum(origin, self.plan.top - size),
+                lane,
                 noise=settings.noise,
                 kernels=self.kernels,
                 dtype=jnp.dtype(settings.dtype),
             )
-        return PatchReader.of(features, side)
+        return PatchReader.of(features, side, lane)
 
 
 def _reach(settings: DragSettings, side: int) -> int:
@@ -64,8 +66,8 @@ def _reach(settings: DragSettings, side: int) -> int:
     return settings.pixels(settings.radius_track, side) + settings.pixels(settings.radius_motion, side)
 
 
-def make_plan(config: GeneratorConfig, settings: DragSettings, handles: int) -> WindowPlan:
-    """The windows for so many handles; settings resolved."""
+def make_plan(config: GeneratorConfig, settings: DragSettings, handles: float) -> WindowPlan:
+    """The windows for so many handles an image; settings resolved."""
     block = settings.feature_block
     assert block is not None  # `DragSettings.resolved` filled it in
     if settings.engine == "whole":
@@ -74,8 +76,8 @@ def make_plan(config: GeneratorConfig, settings: DragSettings, handles: int) -> 
     return plan_windows(config, block, size, handles)
 
 
-def make_engine(model: Generator, settings: DragSettings, handles: int) -> Engine:
-    """Make a model ready for edits of so many handles; settings resolved."""
+def make_engine(model: Generator, settings: DragSettings, handles: float) -> Engine:
+    """Make a model ready for edits of so many handles, or so many on average; settings resolved."""
     plan = make_plan(model.config, settings, handles)
     return Engine(model=model, kernels=_kernels(model, plan.top, settings.dtype), plan=plan)
 

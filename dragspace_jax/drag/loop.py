@@ -1,7 +1,8 @@
 """The published drag loop, compiled (DESIGN §5), cut at the seams of space, patch reader, solver and outcome.
 
-`begin` makes a lane, `step` is one iteration, `advance` the same as a compiled program; the host calls it until the
-outcome says how the drag ended.
+It runs B lanes at once, one edit each, and N handles, each of which knows its lane: edits with few and with many
+handles share a batch without padding. `begin` sets lanes up, `step` is one iteration, `advance` the same as a compiled
+program. One lane alone is a drag of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from dragspace_jax.drag.adam import Adam, SolverState
-from dragspace_jax.drag.edit import DragSettings, Edit, Outcome, stop_distance
+from dragspace_jax.drag.edit import DragSettings, Outcome, stop_distance
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.motion import distances, mask_loss, motion_loss
 from dragspace_jax.drag.tracking import features_at, track
@@ -22,20 +23,24 @@ from dragspace_jax.spaces import Base, Space
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Lane:
-    """What one edit keeps constant while it runs.
+class Lanes:
+    """What B edits keep constant while they run.
 
     Attributes:
-      edit: handles, targets, mask.
-      base: what the space does not move.
-      reference: [N, C], features of the handles at the start.
-      start_features: [R, R, C], the whole map at the start; None without a mask.
+      base: what the space does not move; its arrays have a leading B.
+      settings: resolved; its numbers are [B].
+      mask: [B, H, W] float32, 1 where the image must stay, or None.
+      lane: int32 [N], the lane that each handle belongs to.
+      targets_yx: [N, 2] float32, pixels.
+      valid: bool [N], False for what only fills up the arrays.
     """
 
-    edit: Edit
     base: Base
-    reference: jax.Array
-    start_features: jax.Array | None
+    settings: DragSettings
+    mask: jax.Array | None
+    lane: jax.Array
+    targets_yx: jax.Array
+    valid: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -44,18 +49,22 @@ class DragState:
     """What an iteration changes.
 
     Attributes:
-      coordinates: [K].
-      solver: the solver's state.
+      coordinates: [B, K].
+      solver: the solver's state; its arrays have a leading B.
       handles_yx: [N, 2] float32, tracked so far.
-      iteration: int32 [], iterations done.
-      nearest: [], the least sum of the handles' distances to their targets so far, pixels.
-      since: int32 [], iterations since that was reached.
-      outcome: int32 [], an `Outcome`.
+      reference: [N, C], features of the handles in the first iteration.
+      start_features: [B, R, R, C], the whole maps of the first iteration; None without masks.
+      iteration: int32 [B], iterations done.
+      nearest: [B], the least sum of the handles' distances to their targets so far, pixels.
+      since: int32 [B], iterations since that was reached.
+      outcome: int32 [B], an `Outcome`; lanes that are not RUNNING change no more.
     """
 
     coordinates: jax.Array
     solver: SolverState
     handles_yx: jax.Array
+    reference: jax.Array
+    start_features: jax.Array | None
     iteration: jax.Array
     nearest: jax.Array
     since: jax.Array
@@ -69,8 +78,8 @@ class StepInfo:
 
     Attributes:
       handles_yx: [N, 2] float32, tracked in this iteration, before its update.
-      ws: [L, D], latents after it.
-      loss: [], before the update.
+      ws: [B, L, D], latents after it.
+      loss: [B], before the update.
     """
 
     handles_yx: jax.Array
@@ -78,95 +87,142 @@ class StepInfo:
     loss: jax.Array
 
 
-def begin(engine: Engine, space: Space, edit: Edit, ws: jax.Array, settings: DragSettings) -> tuple[Lane, DragState]:
-    """Set up a lane: ws [L, D], resolved settings → its constants and first state."""
-    coordinates, base = space.encode(engine.model, ws)
-    reader = engine.read(space.decode(engine.model, coordinates, base), edit.handles_yx, settings)
-    lane = Lane(
-        edit=edit,
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+    """Edits as arrays: what `begin` turns into lanes.
+
+    Attributes:
+      ws: [B, L, D], latents to start from.
+      handles_yx: [N, 2] float32, whole pixels.
+      settings, mask, lane, targets_yx, valid: as in `Lanes`.
+    """
+
+    ws: jax.Array
+    handles_yx: jax.Array
+    settings: DragSettings
+    mask: jax.Array | None
+    lane: jax.Array
+    targets_yx: jax.Array
+    valid: jax.Array
+
+
+def begin(engine: Engine, space: Space, start: Start) -> tuple[Lanes, DragState]:
+    """Set up lanes; features are first computed by the first iteration."""
+    count, handles = start.ws.shape[0], start.handles_yx.shape[0]
+    coordinates, base = jax.vmap(lambda ws: space.encode(engine.model, ws))(start.ws)
+    block = engine.plan.top
+    channels = engine.model.config.block_channels(block)
+    lanes = Lanes(
         base=base,
-        reference=features_at(reader, edit.handles_yx),
-        start_features=None if edit.mask is None else reader.features[0],
+        settings=start.settings,
+        mask=start.mask,
+        lane=start.lane,
+        targets_yx=start.targets_yx,
+        valid=start.valid,
     )
     state = DragState(
         coordinates=coordinates,
-        solver=Adam(settings.learning_rate).init(coordinates),
-        handles_yx=edit.handles_yx,
-        iteration=jnp.zeros((), jnp.int32),
-        nearest=jnp.full((), jnp.inf),
-        since=jnp.zeros((), jnp.int32),
-        outcome=jnp.full((), Outcome.RUNNING, jnp.int32),
+        solver=jax.vmap(lambda rate, x: Adam(rate).init(x))(start.settings.learning_rate, coordinates),
+        handles_yx=start.handles_yx,
+        reference=jnp.zeros((handles, channels)),
+        start_features=None if start.mask is None else jnp.zeros((count, block, block, channels)),
+        iteration=jnp.zeros(count, jnp.int32),
+        nearest=jnp.full(count, jnp.inf),
+        since=jnp.zeros(count, jnp.int32),
+        outcome=jnp.full(count, Outcome.RUNNING, jnp.int32),
     )
-    return lane, state
+    return lanes, state
 
 
-def step(
-    engine: Engine, space: Space, lane: Lane, state: DragState, settings: DragSettings
-) -> tuple[DragState, StepInfo]:
+def latents(space: Space, lanes: Lanes, state: DragState) -> jax.Array:
+    """The lanes' latents: [B, L, D]."""
+    return jax.vmap(space.latents)(state.coordinates, lanes.base)
+
+
+def step(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
     """One iteration: synthesise, track, test for the stop, loss, update (the order of DESIGN §5.4).
 
     An iteration that reaches the targets, or meets a number that is not finite, makes no update.
     """
-    model, edit = engine.model, lane.edit
-    side = model.config.resolution
+    side, settings, lane = engine.model.config.resolution, lanes.settings, lanes.lane
+    count = state.coordinates.shape[0]
+    first = state.iteration == 0
 
-    def objective(coordinates: jax.Array) -> tuple[jax.Array, jax.Array]:
-        reader = engine.read(space.decode(model, coordinates, lane.base), state.handles_yx, settings)
-        radius = settings.pixels(settings.radius_track, side)
+    def objective(coordinates: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]]:
+        styles = jax.vmap(lambda x, base: space.decode(engine.model, x, base))(coordinates, lanes.base)
+        reader = engine.read({name: style[:, 0] for name, style in styles.items()}, state.handles_yx, lane, settings)
         frozen = jax.tree.map(jax.lax.stop_gradient, reader)
-        handles = track(frozen, lane.reference, state.handles_yx, radius)
-        loss = motion_loss(reader, handles, edit.targets_yx, edit.valid, settings.pixels(settings.radius_motion, side))
-        if edit.mask is not None and lane.start_features is not None:
-            # The very numbers of this iteration at first: another program's differ in the last bit, and the loss has
-            # a kink at zero change.
-            start = jnp.where(state.iteration == 0, frozen.features[0], lane.start_features)
-            loss += settings.mask_weight * mask_loss(reader, start, edit.mask)
-        return loss, handles
+        reference = jnp.where(first[lane][:, None], features_at(frozen, state.handles_yx), state.reference)
+        handles = track(frozen, reference, state.handles_yx, settings.pixels(settings.radius_track, side))
+        radius = settings.pixels(settings.radius_motion, side)
+        loss = _per_lane(motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius), lane, count)
+        start = state.start_features
+        if lanes.mask is not None and start is not None:
+            start = jnp.where(first[:, None, None, None], frozen.features, start)
+            # No change yet at first; rounding would make one, and the loss has a kink there.
+            weight = jnp.where(first, 0.0, settings.mask_weight)
+            loss += weight * jax.vmap(mask_loss)(reader.features, start, lanes.mask)
+        # Lanes do not touch each other, so the gradient of the sum is each lane's own.
+        return jnp.sum(loss), (loss, handles, reference, start)
 
-    (loss, handles), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)
-    solver = Adam(settings.learning_rate)
-    coordinates, solver_state = solver.step(gradient, state.solver, state.coordinates)
+    (_, (loss, handles, reference, start)), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)
+    coordinates, solver = jax.vmap(lambda rate, *moved: Adam(rate).step(*moved))(
+        settings.learning_rate, gradient, state.solver, state.coordinates
+    )
 
-    far = jnp.where(edit.valid, distances(handles, edit.targets_yx), 0.0)
-    reached = jnp.all(far <= stop_distance(side))
-    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(coordinates))
-    nearer = jnp.sum(far) < state.nearest
+    far = jnp.where(lanes.valid, distances(handles, lanes.targets_yx), 0.0)
+    total = _per_lane(far, lane, count)
+    nearer = total < state.nearest
     since = jnp.where(nearer, 0, state.since + 1)
+    iteration = state.iteration + 1
+    reached = _per_lane((far > stop_distance(side)).astype(jnp.int32), lane, count) == 0
+    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(coordinates), 1)
+    ends = {
+        Outcome.NOT_FINITE: ~finite,
+        Outcome.REACHED: reached,
+        Outcome.STEP_LIMIT: iteration >= settings.steps,
+        Outcome.STALLED: (settings.stall > 0) & (since >= settings.stall),
+    }
     outcome = jnp.select(
-        [~finite, reached, state.iteration + 1 >= settings.steps, (since >= settings.stall) & (settings.stall > 0)],
-        [jnp.int32(o) for o in (Outcome.NOT_FINITE, Outcome.REACHED, Outcome.STEP_LIMIT, Outcome.STALLED)],
-        jnp.int32(Outcome.RUNNING),
+        list(ends.values()),
+        [jnp.full(count, end, jnp.int32) for end in ends],
+        jnp.full(count, Outcome.RUNNING, jnp.int32),
     )
-    keep = ~finite | reached
-    coordinates, solver_state = jax.tree.map(
-        lambda old, new: jnp.where(keep, old, new),
-        (state.coordinates, state.solver),
-        (coordinates, solver_state),
-    )
+
+    running = state.outcome == Outcome.RUNNING
+    moves = running & finite & ~reached
     after = DragState(
-        coordinates=coordinates,
-        solver=solver_state,
-        handles_yx=handles,
-        iteration=state.iteration + 1,
-        nearest=jnp.where(nearer, jnp.sum(far), state.nearest),
-        since=since,
-        outcome=outcome,
+        coordinates=_where_lane(moves, coordinates, state.coordinates),
+        solver=jax.tree.map(lambda new, old: _where_lane(moves, new, old), solver, state.solver),
+        handles_yx=_where_lane(running[lane], handles, state.handles_yx),
+        reference=reference,
+        start_features=start,
+        iteration=jnp.where(running, iteration, state.iteration),
+        nearest=jnp.where(running & nearer, total, state.nearest),
+        since=jnp.where(running, since, state.since),
+        outcome=jnp.where(running, outcome, state.outcome),
     )
-    ws = space.latents(coordinates, lane.base)
-    return after, StepInfo(handles_yx=handles, ws=ws, loss=loss)
+    return after, StepInfo(handles_yx=after.handles_yx, ws=latents(space, lanes, after), loss=loss)
+
+
+def _per_lane(values: jax.Array, lane: jax.Array, count: int) -> jax.Array:
+    """Sums of the handles' values [N] by lane: [B]."""
+    return jnp.sum(values)[None] if count == 1 else jnp.zeros(count, values.dtype).at[lane].add(values)
+
+
+def _where_lane(chosen: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    """`new` where the row is chosen [B], else `old`, both [B, …]."""
+    return jnp.where(chosen.reshape(chosen.shape + (1,) * (new.ndim - 1)), new, old)
 
 
 @partial(jax.jit, donate_argnames=("state",))
-def advance(
-    engine: Engine, space: Space, lane: Lane, state: DragState, settings: DragSettings
-) -> tuple[DragState, StepInfo]:
-    """`step` as a compiled program; `state` is donated.
-
-    One iteration a call, not a `scan` over several: on a CPU, XLA runs a loop's body with a fraction of the threads
-    (256 px config F, 2 cores: 0.5 s an iteration alone, 2.1 s inside a scan).
-    """
-    return step(engine, space, lane, state, settings)
+def advance(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
+    """`step` as a compiled program; `state` is donated."""
+    return step(engine, space, lanes, state)
 
 
 begin_compiled = jax.jit(begin)
 """`begin` as a compiled program."""
+latents_compiled = jax.jit(latents)
+"""`latents` as a compiled program."""

@@ -35,7 +35,7 @@ def motion_loss(
       radius: in pixels.
 
     Returns:
-      The sum over handles, a scalar.
+      Each handle's term: [N].
     """
     # Stretched positions run up to a pixel ahead: p + radius is never near, p - radius may be, p - radius - 1 is not.
     size = 2 * radius
@@ -61,19 +61,19 @@ def motion_loss(
     near = squared[0][:, :, None] + squared[1][:, None, :] < radius**2
     counted = (near & inside[0][:, :, None] & inside[1][:, None, :]).astype(per_pixel.dtype)
     mean = jnp.sum(counted * per_pixel, (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1.0)
-    return jnp.sum(jnp.where(valid & (far > 1.0), mean, 0.0))
+    return jnp.where(valid & (far > 1.0), mean, 0.0)
 
 
-def mask_loss(reader: PatchReader, start_features: jax.Array, mask: jax.Array) -> jax.Array:
+def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array) -> jax.Array:
     """How far the features have left the start where the image must stay.
 
     Args:
-      reader: the current features, a whole map.
-      start_features: [R, R, C], those of the first iteration.
+      features, start_features: [R, R, C], the whole maps of this and of the first iteration.
       mask: [H, W], 1 where the image must stay.
 
     Returns:
       The mean over all pixels and channels of |mask · (F − F_0)|.
     """
-    change = resize_to_image(reader.features[0] - start_features, reader.side)
+    side = mask.shape[0]
+    change = resize_to_image(features - start_features, side)
     return jnp.mean(magnitude(mask[..., None] * change))

@@ -35,54 +35,57 @@ class PatchReader:
     """Reads a feature map as if it had been resized to the image.
 
     Attributes:
-      features: [1, R, R, C] float32, the whole map, or [N, h, w, C], a window a handle.
-      origin_yx: int32 [N, 2], where the windows begin; None for the whole map.
+      features: [B, R, R, C] float32, whole maps, or [N, h, w, C], a window a handle.
+      origin_yx: int32 [N, 2], where the windows begin; None for whole maps.
+      image: int32 [N], the map that each handle is on.
       grid: side R of the map (static).
       side: side of the image in pixels (static), R or a multiple of it.
     """
 
     features: jax.Array
     origin_yx: jax.Array | None
+    image: jax.Array
     grid: int = dataclasses.field(metadata={"static": True})
     side: int = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def of(cls, features: Tile, side: int) -> Self:
-        """A reader of a tile of features."""
+    def of(cls, features: Tile, side: int, image: jax.Array) -> Self:
+        """A reader of a tile of features, for handles on the images `image` int32 [N]."""
         values = features.values.astype(jnp.float32)
-        return cls(features=values, origin_yx=features.origin_yx, grid=features.grid, side=side)
+        return cls(features=values, origin_yx=features.origin_yx, image=image, grid=features.grid, side=side)
 
-    def patches(self, origins_yx: jax.Array, size: int) -> jax.Array:
+    def patches(self, first_yx: jax.Array, size: int) -> jax.Array:
         """Resized features at whole pixels, a patch a handle.
 
         Args:
-          origins_yx: int32 [N, 2], the patches' first pixels.
+          first_yx: int32 [N, 2], the patches' first pixels.
           size: side of the patches; a window must cover what they read of the map.
 
         Returns:
           [N, size, size, C], zero outside the image.
         """
+        count = first_yx.shape[0]
         if self.origin_yx is None:
-            origin = jnp.zeros((2,), jnp.int32)
-            return jax.vmap(lambda first: self._patch(self.features[0], origin, first, size))(origins_yx)
-        return jax.vmap(lambda values, origin, first: self._patch(values, origin, first, size))(
-            self.features, self.origin_yx, origins_yx
-        )
+            rows, origins = self.image, jnp.zeros((count, 2), jnp.int32)
+        else:
+            rows, origins = jnp.arange(count, dtype=jnp.int32), self.origin_yx
+        return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
 
-    def _patch(self, features: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, size: int) -> jax.Array:
-        """features [h, w, C] from `origin_yx` on; `first_yx` in pixels → [size, size, C]."""
-        reach = min(positions_under(size, self.side, self.grid), features.shape[0])
+    def _patch(self, row: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, *, size: int) -> jax.Array:
+        """features[row], which begin at `origin_yx`; `first_yx` in pixels → [size, size, C]."""
+        extent, channels = self.features.shape[1:3], self.features.shape[3]
+        reach = min(positions_under(size, self.side, self.grid), extent[0])
         starts, weights = [], []
         for axis in (0, 1):
             pixels = first_yx[axis] + jnp.arange(size, dtype=jnp.int32)
             inside = (pixels >= 0) & (pixels < self.side)
             position = position_of(pixels, self.side, self.grid)
             start = jnp.floor(position[0]).astype(jnp.int32) - origin_yx[axis]
-            start = jnp.clip(start, 0, features.shape[axis] - reach)
+            start = jnp.clip(start, 0, extent[axis] - reach)
             index = (origin_yx[axis] + start + jnp.arange(reach, dtype=jnp.int32)).astype(jnp.float32)
             starts.append(start)
             weights.append(jnp.where(inside[:, None], hat(position[:, None] - index[None, :]), 0.0))
-        cut = jax.lax.dynamic_slice(features, (*starts, 0), (reach, reach, features.shape[2]))
+        cut = jax.lax.dynamic_slice(self.features, (row, *starts, 0), (1, reach, reach, channels))[0]
         return jnp.einsum("ya,abc,xb->yxc", weights[0], cut, weights[1], precision=_HIGHEST)
 
 

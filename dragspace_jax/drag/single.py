@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dragspace_jax.drag.edit import DragSettings, EditError, Outcome, make_edit
+from dragspace_jax.drag.edit import DragSettings, Outcome, check_latents, make_edit
 from dragspace_jax.drag.features import make_engine
-from dragspace_jax.drag.loop import advance, begin_compiled
+from dragspace_jax.drag.loop import advance, begin_compiled, latents_compiled
+from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
 
@@ -88,15 +88,18 @@ def drag_one(
     space.check(model)
     settings = (DragSettings() if settings is None else settings).resolved(model.config, masked=mask is not None)
     edit = make_edit(handles_yx, targets_yx, model.config.resolution, mask)
-    start = _latents(model, ws)
+    table = Table(
+        lanes=1, handles=len(edit.handles_yx), settings=settings, masked=mask is not None, config=model.config
+    )
+    table.put(0, edit, check_latents(model.config, ws), settings)
 
     began, first = time.perf_counter(), None
     engine = make_engine(model, settings, len(edit.handles_yx))
-    lane, state = begin_compiled(engine, space, edit, start, settings=settings)
-    begins_with = np.asarray(space.latents(state.coordinates, lane.base))
+    lanes, state = begin_compiled(engine, space, table.start())
+    begins_with = np.asarray(latents_compiled(space, lanes, state))[0]
     infos = []
-    while not infos or int(state.outcome) == Outcome.RUNNING:
-        state, info = advance(engine, space, lane, state, settings)
+    while not infos or int(state.outcome[0]) == Outcome.RUNNING:
+        state, info = advance(engine, space, lanes, state)
         infos.append(jax.device_get(info))
         first = time.perf_counter() - began if first is None else first
         if on_progress is not None:
@@ -104,27 +107,13 @@ def drag_one(
     assert first is not None  # at least one iteration ran
     trace = jax.tree.map(lambda *leaves: np.stack(leaves), *infos)
     return DragResult(
-        outcome=Outcome(int(state.outcome)),
+        outcome=Outcome(int(state.outcome[0])),
         start=begins_with,
-        ws=trace.ws[-1],
+        ws=trace.ws[-1, 0],
         handles_yx=trace.handles_yx,
-        latents=trace.ws,
-        loss=trace.loss,
-        targets_yx=np.asarray(edit.targets_yx),
+        latents=trace.ws[:, 0],
+        loss=trace.loss[:, 0],
+        targets_yx=edit.targets_yx,
         seconds=time.perf_counter() - began,
         seconds_to_first=first,
     )
-
-
-def _latents(model: Generator, ws: ArrayLike) -> jax.Array:
-    try:
-        array = np.asarray(ws, np.float32)
-    except (TypeError, ValueError) as error:
-        raise EditError(f"the latents are not an array of numbers: {error}") from error
-    array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
-    expected = (model.config.num_ws, model.config.w_dim)
-    if array.shape != expected:
-        raise EditError(f"the latents have shape {array.shape}; the model takes [{expected[0]}, {expected[1]}]")
-    if not np.isfinite(array).all():
-        raise EditError("the latents hold numbers that are not finite")
-    return jnp.asarray(array)

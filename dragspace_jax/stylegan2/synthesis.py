@@ -151,6 +151,7 @@ class Synthesis(nnx.Module):
         styles: Styles,
         plan: WindowPlan,
         origin_yx: jax.Array,
+        image: jax.Array,
         *,
         noise: Noise = "const",
         kernels: Kernels = NO_KERNELS,
@@ -159,26 +160,28 @@ class Synthesis(nnx.Module):
         """Features in windows, to the numbers of the whole map (DESIGN §6).
 
         Args:
-          styles: {name: [1, C]} of one image.
+          styles: {name: [B, C]} of B images.
           plan: which blocks run in windows, and their sizes.
           origin_yx: int32 [N, 2], where the windows of block `plan.top` begin.
+          image: int32 [N], which of the B images each window is of.
           noise: `const` or `none`.
           kernels: what `kernels` made, for this `dtype`.
           dtype: type of the features.
 
         Returns:
-          N windows, or the whole map if the plan has no windows.
+          N windows, or the B whole maps if the plan has no windows.
         """
-        x, windows, origins = (
-            self._constant(styles, dtype),
-            {w.resolution: w for w in plan.blocks},
-            plan.origins(origin_yx),
-        )
+        x = self._constant(styles, dtype)
+        windows = {window.resolution: window for window in plan.blocks}
+        origins = plan.origins(origin_yx)
         for resolution in [r for r in self.config.block_resolutions if r <= plan.top]:
-            part = None
+            wanted = None
             if resolution in windows:
                 below, here = origins[resolution]
-                part = (here, windows[resolution].gives)
-                x = x.window(below, windows[resolution].reads) if x.origin_yx is None else x
-            x = self.block(resolution).features(x, styles, noise=noise, kernels=kernels, window=part)
+                wanted = (here, windows[resolution].gives)
+                if x.origin_yx is None:  # from here on a row of values is a window; one image's styles serve all
+                    if x.values.shape[0] > 1:
+                        styles = {name: style[image] for name, style in styles.items()}
+                    x = x.window(below, windows[resolution].reads, image)
+            x = self.block(resolution).features(x, styles, noise=noise, kernels=kernels, window=wanted)
         return x

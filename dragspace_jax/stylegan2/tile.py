@@ -13,8 +13,6 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 
-_HIGHEST = jax.lax.Precision.HIGHEST
-
 
 def span(origins: jax.Array, size: int) -> jax.Array:
     """Whole positions counted from each origin: int32 [B] → [B, size]."""
@@ -76,23 +74,23 @@ class Tile:
         origin = None if self.origin_yx is None else 2 * (self.origin_yx + 1)
         return Tile(values=values, origin_yx=origin, grid=2 * self.grid)
 
-    def window(self, origin_yx: jax.Array, size: int) -> Tile:
+    def window(self, origin_yx: jax.Array, size: int, image: jax.Array | None = None) -> Tile:
         """Cut [N, size, size, C] at `origin_yx` int32 [N, 2] of the map.
 
-        Of the whole map [1, R, R, C], N windows, which may reach outside of it by any amount and hold zeros there. Of
-        N windows, one of each, which must lie inside; they may then differ by a few pixels only, as those of two layers
-        do. Both are written without gathers, whose gradients are slow on a CPU.
+        Of whole maps [B, R, R, C], N windows; `image` int32 [N] says of which map each. They may reach outside of the
+        map, by `size` at most, and hold zeros there. Of N windows, one of each, which must lie inside and may differ by
+        a few pixels only, as those of neighbouring layers do.
         """
         values = self.values
         if self.origin_yx is None:
-            rows, columns = (
-                (
-                    span(origin_yx[:, axis], size)[..., None] == jnp.arange(self.grid, dtype=jnp.int32)[None, None, :]
-                ).astype(values.dtype)
-                for axis in (0, 1)
-            )
-            rows_cut = jnp.einsum("nyr,rxc->nyxc", rows, values[0], precision=_HIGHEST)
-            values = jnp.einsum("nvx,nyxc->nyvc", columns, rows_cut, precision=_HIGHEST)
+            padded = jnp.pad(values, ((0, 0), (size, size), (size, size), (0, 0)))
+            image = jnp.zeros(len(origin_yx), jnp.int32) if image is None else image
+
+            def cut(which: jax.Array, origin: jax.Array) -> jax.Array:
+                start = (which, *(origin + size), 0)
+                return jax.lax.dynamic_slice(padded, start, (1, size, size, values.shape[3]))[0]
+
+            values = jax.vmap(cut)(image, origin_yx)
         else:
             offset = origin_yx - self.origin_yx
             for axis in (1, 2):
@@ -100,8 +98,8 @@ class Tile:
                 slack = values.shape[axis] - size
                 cuts = [jax.lax.slice_in_dim(values, k, k + size, axis=axis) for k in range(slack + 1)]
                 values = cuts[0]
-                for k, cut in enumerate(cuts[1:], 1):
-                    values = jnp.where(shift == k, cut, values)
+                for k, shifted in enumerate(cuts[1:], 1):
+                    values = jnp.where(shift == k, shifted, values)
         return Tile(values=values, origin_yx=origin_yx, grid=self.grid)
 
     def cut_from(self, constant: jax.Array) -> jax.Array:

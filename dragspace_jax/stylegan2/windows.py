@@ -81,8 +81,8 @@ def window_chain(config: GeneratorConfig, top: int, size: int) -> list[BlockWind
     return chain[::-1]
 
 
-def plan_windows(config: GeneratorConfig, top: int, size: int, handles: int) -> WindowPlan:
-    """The plan with the fewest multiply-adds for `handles` windows of size × size positions at block `top`.
+def plan_windows(config: GeneratorConfig, top: int, size: int, handles: float) -> WindowPlan:
+    """The plan with the fewest multiply-adds for `handles` windows an image of size × size positions at block `top`.
 
     What a set of handles shares is thereby computed once: the more handles, the more of the lower blocks run whole.
     """

@@ -27,7 +27,7 @@ def test_resize_to_image(grid: int) -> None:
 @pytest.mark.parametrize("size", [1, 7, 13])
 def test_patch_equals_the_resized_map(grid: int, size: int) -> None:
     features = jax.random.normal(jax.random.key(grid), (grid, grid, 3))
-    reader = PatchReader.of(Tile.whole(features[None]), SIDE)
+    reader = PatchReader.of(Tile.whole(features[None]), SIDE, jnp.zeros(7, jnp.int32))
     padded = np.pad(resized(features), ((SIDE, SIDE), (SIDE, SIDE), (0, 0)))
     origins = np.array([(0, 0), (-5, 9), (9, -5), (SIDE - 4, 3), (3, SIDE - 4), (SIDE - 1, SIDE - 1), (-20, -20)])
     patches = np.asarray(reader.patches(jnp.asarray(origins, jnp.int32), size))
