@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import click
 import numpy as np
 
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.drag_options import drag_settings, space_options, with_drag_options
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.inputs import load_one_latent, read_mask, seed_latents
 from dragspace_jax.cli.report import Pictures, prepare_folder, write_drag
-from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
-from dragspace_jax.drag import DragSettings, drag_one, make_edit
+from dragspace_jax.cli.space_options import make_space
+from dragspace_jax.drag import drag_one, make_edit
 from dragspace_jax.spaces import PCA
-
-_PUBLISHED = DragSettings()
 
 
 def parse_points(option: str, text: str) -> np.ndarray:
@@ -45,20 +44,7 @@ def parse_points(option: str, text: str) -> np.ndarray:
 @click.option("--targets", required=True, help='Where they shall go, "x,y;x,y", one for each handle.')
 @click.option("--mask", type=click.Path(path_type=Path), help="A picture of the image's size: white stays.")
 @click.option("--invert-mask", is_flag=True, help="Black stays, white may change.")
-@click.option("--space", type=click.Choice(["w+", "w", "pca"]), default="w+", show_default=True)
-@click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or all there are].")
-@click.option("--components", type=int, help="Components of --space pca [default: 64, or all there are].")
-@click.option("--shared", is_flag=True, help="One set of PCA coordinates for all layers, not one a layer.")
-@click.option(
-    "--feature-block", type=int, help="Block whose features are followed [default: 128, or half the image's side]."
-)
-@click.option("--noise", type=click.Choice(["const", "none"]), default=_PUBLISHED.noise, show_default=True)
-@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default=_PUBLISHED.dtype, show_default=True)
-@click.option("--lr", default=_PUBLISHED.learning_rate, show_default=True, help="Learning rate of Adam.")
-@click.option("--steps", default=_PUBLISHED.steps, show_default=True, help="The most iterations.")
-@click.option("--radius-motion", default=_PUBLISHED.radius_motion, show_default=True, help="In px of a 512 px image.")
-@click.option("--radius-track", default=_PUBLISHED.radius_track, show_default=True, help="In px of a 512 px image.")
-@click.option("--mask-weight", default=_PUBLISHED.mask_weight, show_default=True, help="Weight of the mask's term.")
+@with_drag_options
 @click.option("--pictures", type=click.Choice(["none", "final", "all"]), default="all", show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
 def drag(
@@ -71,20 +57,9 @@ def drag(
     targets: str,
     mask: Path | None,
     invert_mask: bool,
-    space: SpaceName,
-    layers: int | None,
-    components: int | None,
-    shared: bool,
-    feature_block: int | None,
-    noise: Literal["const", "none"],
-    dtype: Literal["float32", "bfloat16"],
-    lr: float,
-    steps: int,
-    radius_motion: float,
-    radius_track: float,
-    mask_weight: float,
     pictures: Pictures,
     out: Path,
+    **chosen: Any,
 ) -> None:
     """Drag handles to targets on the image of a seed or of latents.
 
@@ -93,36 +68,26 @@ def drag(
     """
     if (seed is None) == (latents is None):
         raise UserError("give either --seed or --latents")
-    if latents is not None and label is not None and space != "pca":
+    if latents is not None and label is not None and chosen["space"] != "pca":
         raise UserError("--label goes with --seed, or with --space pca; latents are mapped already")
     if invert_mask and mask is None:
         raise UserError("--invert-mask needs --mask")
     handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
-    settings = DragSettings(
-        feature_block=feature_block,
-        learning_rate=lr,
-        steps=steps,
-        radius_motion=radius_motion,
-        radius_track=radius_track,
-        mask_weight=mask_weight,
-        noise=noise,
-        dtype=dtype,
-    )
     generator = load(model)
     stays = None if mask is None else read_mask(mask, side=generator.config.resolution, invert=invert_mask)
-    settings = settings.resolved(generator.config)
+    settings = drag_settings(chosen).resolved(generator.config, masked=stays is not None)
     if seed is not None:
         start = seed_latents(generator, [seed], psi=psi, label=label)[0]
     else:
         assert latents is not None  # one of the two is there
         start = load_one_latent(latents, generator.config)
-    chart = make_space(generator, SpaceOptions(name=space, layers=layers, components=components, shared=shared), label)
+    chart = make_space(generator, space_options(chosen), label)
 
     make_edit(handles_yx, targets_yx, generator.config.resolution, stays)  # raises before anything is written
     prepare_folder(out)
 
     with progress() as bar:
-        task = bar.add_task("dragging", total=steps)
+        task = bar.add_task("dragging", total=settings.steps)
 
         def show(iteration: int, handles_yx: np.ndarray) -> None:
             far = np.linalg.norm(targets_yx - handles_yx, axis=1).max()
@@ -148,10 +113,10 @@ def drag(
         "targets": targets,
         "mask": None if mask is None else str(mask),
         "invert_mask": invert_mask,
-        "space": space,
+        "space": chosen["space"],
         "layers": chart.layers,
         "components": chart.components.shape[0] if isinstance(chart, PCA) else None,
-        "shared": shared,
+        "shared": chosen["shared"],
     }
     write_drag(out, generator, result, settings, pictures=pictures, details=details)
     if np.abs(result.start - start).max() > 1e-4:

@@ -78,6 +78,7 @@ def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> 
         "mask": ("--mask", tmp_path / "mask.png"),
         "inverted": ("--mask", tmp_path / "mask.png", "--invert-mask"),
         "half": ("--dtype", "bfloat16", "--noise", "none", "--feature-block", 16),
+        "whole": ("--engine", "whole", "--stall", 1),
     }.items():
         result = dragspace(*arguments(tiny_folder, tmp_path / name, "--pictures", "none", "--steps", 2, *more))
         assert result.exit_code == 0, (name, result.output)
@@ -86,6 +87,7 @@ def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> 
 def _bad_files(folder: Path) -> None:
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(folder / "small.png")
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(folder / "black.png")
+    Image.fromarray(np.eye(32, dtype=np.uint8) * 255).save(folder / "half.png")
     (folder / "text.png").write_text("no picture")
     np.save(folder / "shape.npy", np.zeros((3, 16), np.float32))
     np.save(folder / "infinite.npy", np.full((8, 16), np.inf, np.float32))
@@ -110,6 +112,8 @@ def _bad_files(folder: Path) -> None:
         (("--components", 4), "belong to --space pca"),
         (("--feature-block", 128), "feature block 128"),
         (("--lr", -1), "learning_rate is -1"),
+        (("--stall", -1), "stall is -1"),
+        (("--mask", "half.png", "--engine", "window"), "a mask needs 'whole'"),
         (("--label", 1), "no classes"),
     ],
 )
