@@ -1,6 +1,21 @@
-"""Dragging: edits, the published loop, one edit at a time."""
+"""Dragging: edits, the published loop, one edit at a time or many at once."""
 
 from dragspace_jax.drag.edit import DragSettings, Edit, EditError, Outcome, make_edit
+from dragspace_jax.drag.many import Batch, BatchError, BatchStats, EditRequest, LaneResult, drag_many
 from dragspace_jax.drag.single import DragResult, drag_one
 
-__all__ = ["DragResult", "DragSettings", "Edit", "EditError", "Outcome", "drag_one", "make_edit"]
+__all__ = [
+    "Batch",
+    "BatchError",
+    "BatchStats",
+    "DragResult",
+    "DragSettings",
+    "Edit",
+    "EditError",
+    "EditRequest",
+    "LaneResult",
+    "Outcome",
+    "drag_many",
+    "drag_one",
+    "make_edit",
+]
