@@ -27,6 +27,9 @@ _FIELDS = {
 }
 """The option's name → the field of `DragSettings`."""
 
+SETTING_NAMES = ("space", "layers", "components", "shared", *_FIELDS)
+"""The options' names."""
+
 _OPTIONS = (
     click.option("--space", type=click.Choice(SPACES), default="w+", show_default=True),
     click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or all there are]."),

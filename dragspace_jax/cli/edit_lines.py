@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SPACES
+from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SETTING_NAMES, SPACES
 from dragspace_jax.drag.edit import PUBLISHED_SIDE
 from dragspace_jax.errors import DragspaceError
 
@@ -32,7 +31,6 @@ _FLAGS = ("shared", "invert_mask")
 _TEXTS = ("id", "latents", "mask")
 _CHOICES = {"space": SPACES, "noise": NOISES, "dtype": DTYPES, "engine": ENGINES}
 _POINTS = ("handles", "targets", "points")
-_OWN = ("id", "seed", "latents", "psi", "label", "mask", "invert_mask")
 
 
 class LineError(DragspaceError):
@@ -96,7 +94,6 @@ def parse_line(raw: bytes, side: int) -> EditLine:
       LineError: it is not an edit. Whether its numbers fit the model is not looked at.
     """
     line = _object(raw)
-    name = line.get("id")
     try:
         values = _values(line)
         if (values["seed"] is None) == (values["latents"] is None):
@@ -107,12 +104,21 @@ def parse_line(raw: bytes, side: int) -> EditLine:
             raise LineError("invert_mask needs mask")
         handles, targets = _handles_and_targets(values, side)
     except LineError as error:
-        raise LineError(
-            str(error), id=name if isinstance(name, str) and 0 < len(name) <= LONGEST_ID else None
-        ) from None
-    own = {key: values.pop(key) for key in _OWN} | {"invert_mask": bool(line.get("invert_mask"))}
-    settings = {key: value for key, value in values.items() if key not in _POINTS and value is not None}
-    return EditLine(**own, handles_yx=handles, targets_yx=targets, settings=settings)
+        name = line.get("id")
+        usable = isinstance(name, str) and 0 < len(name) <= LONGEST_ID
+        raise LineError(str(error), id=name if usable else None) from None
+    return EditLine(
+        id=values["id"],
+        seed=values["seed"],
+        latents=values["latents"],
+        psi=values["psi"],
+        label=values["label"],
+        handles_yx=handles,
+        targets_yx=targets,
+        mask=values["mask"],
+        invert_mask=bool(values["invert_mask"]),
+        settings={key: values[key] for key in SETTING_NAMES if values[key] is not None},
+    )
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -140,10 +146,11 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise LineError(f"the key {_shown(next(key for key in keys if keys.count(key) > 1))} stands twice")
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise LineError(f"the key {_shown(key)} stands twice")
+        values[key] = value
     return values
 
 
@@ -208,7 +215,7 @@ def _points(value: Any, key: str) -> np.ndarray:
 def _number(value: Any, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise LineError(f"{key}: {_shown(value)} is not a number")
-    if not (math.isfinite(value) and abs(value) <= _LARGEST_NUMBER):
+    if abs(value) > _LARGEST_NUMBER:
         raise LineError(f"{key}: {_shown(value)} is too large")
     return float(value)
 
