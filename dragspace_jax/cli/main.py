@@ -18,6 +18,7 @@ from dragspace_jax.cli.errors import user_errors
 
 # Listed here and not asked of the commands, whose modules import JAX: `dragspace --help` stays fast.
 _COMMANDS = {
+    "batch": "Drag many edits from a file, side by side.",
     "bench": "Time drags of a model, against the published loop.",
     "convert": "Turn a published checkpoint into a model folder.",
     "demo": "Drag points on images of the embedded models and write a page of pictures.",

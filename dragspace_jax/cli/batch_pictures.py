@@ -1,0 +1,123 @@
+"""Pictures of a batch: rendered in batches of their own while edits run, encoded beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from PIL import Image
+
+from dragspace_jax.drag import DragSettings
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.rendering import render_images
+from dragspace_jax.viz.points import draw_points
+from dragspace_jax.viz.sheets import side_by_side, to_uint8
+
+Pictures = Literal["none", "after", "pair"]
+_TOGETHER = 16  # images rendered at once
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What a picture shows.
+
+    Attributes:
+      path: its file.
+      start, ws: [L, D], latents before and after.
+      handles_yx, ended_yx, targets_yx: [N, 2], the handles before and after, and where they should go.
+      settings: of the drag; noise and type of the images are theirs.
+    """
+
+    path: Path
+    start: np.ndarray
+    ws: np.ndarray
+    handles_yx: np.ndarray
+    ended_yx: np.ndarray
+    targets_yx: np.ndarray
+    settings: DragSettings
+
+
+class PictureWriter:
+    """Collects pictures and writes them when enough are there; as a context manager the rest at a good end.
+
+    Args:
+      model: the generator.
+      kind: `after`: the image; `pair`: before and after with the points drawn; `none`: nothing is written.
+    """
+
+    def __init__(self, model: Generator, kind: Pictures) -> None:
+        self._model, self._kind = model, kind
+        self._waiting: dict[tuple[str, str], list[Picture]] = {}
+        self._pool = ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1)))
+        self._saving: list[Future[None]] = []
+        self._compiled = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def add(self, picture: Picture) -> None:
+        """Take a picture to be written; now and then this renders."""
+        if self._kind == "none":
+            return
+        images_each = 2 if self._kind == "pair" else 1
+        waiting = self._waiting.setdefault((picture.settings.noise, picture.settings.dtype), [])
+        waiting.append(picture)
+        if len(waiting) * images_each >= _TOGETHER:
+            self._write(waiting)
+
+    def _finish(self) -> None:
+        for waiting in self._waiting.values():
+            if waiting:
+                self._write(waiting)
+        self._wait()
+
+    def _write(self, waiting: list[Picture]) -> None:
+        pictures = waiting[:]
+        settings = pictures[0].settings
+        ws = np.concatenate([(p.start, p.ws) if self._kind == "pair" else (p.ws,) for p in pictures])
+        # The last ones are filled up to what has been rendered before, so that they compile nothing again.
+        missing = _TOGETHER - len(ws) if self._compiled else 0
+        self._compiled |= len(ws) == _TOGETHER
+        filled = np.concatenate([ws, np.repeat(ws[-1:], missing, axis=0)])
+        images = to_uint8(render_images(self._model, filled, noise=settings.noise, dtype=settings.dtype)[: len(ws)])
+        self._wait()  # no more than one batch of images is kept in memory beside the new one
+        each = len(ws) // len(pictures)
+        for i, picture in enumerate(pictures):
+            self._saving.append(self._pool.submit(_save, picture, images[i * each : (i + 1) * each]))
+        waiting.clear()
+
+    def _wait(self) -> None:
+        for each in self._saving:
+            each.result()
+        self._saving.clear()
+
+
+def _save(picture: Picture, images: np.ndarray) -> None:
+    """Write the one image, or the two side by side; a picture's file is whole or not there."""
+    if len(images) == 1:
+        shown = images[0]
+    else:
+        targets = picture.targets_yx[:, ::-1]
+        handles = (picture.handles_yx, picture.ended_yx)
+        marked = [draw_points(image, at[:, ::-1], targets) for image, at in zip(images, handles, strict=True)]
+        shown = side_by_side(marked, titles=["before", "after"])
+    staging = picture.path.with_name(f".{picture.path.name}.{os.getpid()}")
+    try:
+        Image.fromarray(shown).save(staging, format="png")
+        staging.replace(picture.path)
+    finally:
+        staging.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""From a line of an edits file to the edit that a batch takes: latents, mask, space and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dragspace_jax.cli.drag_options import drag_settings, space_options
+from dragspace_jax.cli.edit_lines import EditLine
+from dragspace_jax.cli.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
+from dragspace_jax.cli.space_options import SpaceOptions, make_space
+from dragspace_jax.drag import EditRequest
+from dragspace_jax.spaces import Space
+from dragspace_jax.stylegan2 import Generator
+
+_KEPT_MASKS = 64  # of 512 px: 64 MiB
+
+
+class RequestMaker:
+    """Makes requests of lines; edits with the same space or mask share the object.
+
+    Args:
+      model: the generator.
+      folder: what the lines' paths are relative to.
+      chosen: the drag options of lines that do not name them.
+      psi, label: of the seeds of such lines.
+
+    Raises:
+      DragspaceError, UserError: the options do not fit the model.
+    """
+
+    def __init__(self, model: Generator, folder: Path, chosen: Mapping[str, Any], *, psi: float, label: int | None):
+        self._model, self._folder, self._chosen, self._psi, self._label = model, folder, chosen, psi, label
+        self._spaces: dict[tuple[SpaceOptions, int | None], Space] = {}
+        self._mask = lru_cache(_KEPT_MASKS)(self._read_mask)
+        drag_settings(chosen).resolved(model.config)
+        if label is not None or model.config.c_dim == 0:  # else every line has to name its class
+            check_seed_options(model.config, psi=psi, label=label)
+            self._space(space_options(chosen), label)
+
+    def request(self, line: EditLine, name: str) -> EditRequest:
+        """The edit, named.
+
+        Raises:
+          DragspaceError, UserError, OSError: the line does not fit the model, or a file of its is not as it should be.
+        """
+        chosen = self._merged(line.settings)
+        if line.latents is None:
+            assert line.seed is not None  # a line has one of the two
+            psi = self._psi if line.psi is None else line.psi
+            label = self._label if line.label is None else line.label
+            ws = seed_latents(self._model, [line.seed], psi=psi, label=label)[0]
+        else:
+            label = self._label if line.label is None and chosen["space"] == "pca" else line.label
+            ws = load_one_latent(self._folder / line.latents, self._model.config)
+        return EditRequest(
+            id=name,
+            ws=ws,
+            handles_yx=line.handles_yx,
+            targets_yx=line.targets_yx,
+            mask=None if line.mask is None else self._mask(line.mask, line.invert_mask),
+            space=self._space(space_options(chosen), label),
+            settings=drag_settings(chosen).resolved(self._model.config, masked=line.mask is not None),
+        )
+
+    def _merged(self, named: Mapping[str, Any]) -> dict[str, Any]:
+        """The options with those that a line names; another space does not take over what belongs to the PCA."""
+        other = named.get("space", self._chosen["space"]) != self._chosen["space"]
+        return {**self._chosen, **({"components": None, "shared": False} if other else {}), **named}
+
+    def _space(self, options: SpaceOptions, label: int | None) -> Space:
+        # Only the PCA's basis depends on the class.
+        key = (options, label if options.name == "pca" else None)
+        if key not in self._spaces:
+            self._spaces[key] = make_space(self._model, options, key[1])
+        return self._spaces[key]
+
+    def _read_mask(self, path: str, invert: bool) -> np.ndarray:
+        return read_mask(self._folder / path, side=self._model.config.resolution, invert=invert)
