@@ -23,7 +23,7 @@ from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
     """A checked edit on its way through a pool.
 

@@ -1,0 +1,203 @@
+"""Many edits at once come out as each alone, whatever shares the batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dragspace_jax.drag import BatchError, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one, loop
+from dragspace_jax.drag.edit import make_edit
+from dragspace_jax.drag.features import make_engine
+from dragspace_jax.drag.table import Table
+from dragspace_jax.spaces import WPlus, fit_pca
+from dragspace_jax.stylegan2.generator import Generator
+
+SETTINGS = DragSettings(learning_rate=0.03, steps=30)
+
+
+def requests(model: Generator, count: int, settings: DragSettings = SETTINGS) -> list[EditRequest]:
+    """Edits of one to four handles, of different lengths."""
+    random = np.random.RandomState(5)
+    made = []
+    for i in range(count):
+        handles = random.randint(6, 26, (1 + i % 4, 2))
+        targets = np.clip(handles + random.randint(-6, 7, handles.shape), 0, 31)
+        ws = np.asarray(model.mapping(jnp.asarray(random.randn(1, model.config.z_dim), jnp.float32)))[0]
+        made.append(EditRequest(id=f"edit {i}", ws=ws, handles_yx=handles, targets_yx=targets, settings=settings))
+    return made
+
+
+def by_id(results: Iterable[LaneResult]) -> dict[str, LaneResult]:
+    listed = list(results)
+    found = {result.id: result for result in listed}
+    assert len(found) == len(listed)
+    return found
+
+
+def assert_same(result: LaneResult, model: Generator, request: EditRequest) -> None:
+    """The batch's result is that of the edit alone."""
+    alone = drag_one(
+        model,
+        request.ws,
+        request.handles_yx,
+        request.targets_yx,
+        mask=request.mask,
+        space=request.space,
+        settings=request.settings,
+    )
+    assert result.outcome == alone.outcome, request.id
+    assert result.steps == alone.steps
+    assert result.ws is not None
+    assert result.handles_yx is not None
+    np.testing.assert_array_equal(result.handles_yx, alone.handles_yx[-1])
+    np.testing.assert_allclose(result.ws, alone.ws, atol=1e-3)
+    np.testing.assert_allclose(result.distances, alone.distances)
+
+
+def test_one_step_of_many_is_one_step_of_each(tiny_generator: Generator) -> None:
+    edits = requests(tiny_generator, 5)
+    settings, side = SETTINGS.resolved(tiny_generator.config), tiny_generator.config.resolution
+    space = WPlus(layers=6)
+
+    def stepped(chosen: Sequence[EditRequest], spare: int) -> tuple[Table, loop.DragState, loop.StepInfo]:
+        made = [make_edit(e.handles_yx, e.targets_yx, side) for e in chosen]
+        handles = sum(len(e.handles_yx) for e in made) + spare
+        table = Table(
+            lanes=len(made) + spare, handles=handles, settings=settings, masked=False, config=tiny_generator.config
+        )
+        for lane, (edit, request) in enumerate(zip(made, chosen, strict=True)):
+            table.put(lane, edit, np.asarray(request.ws), settings)
+        engine = make_engine(tiny_generator, settings, 1)
+        lanes, state = loop.begin_compiled(engine, space, table.start())
+        state, _ = loop.advance(engine, space, lanes, state)
+        return table, *loop.advance(engine, space, lanes, state)
+
+    table, _, together = stepped(edits, spare=2)
+    for lane, request in enumerate(edits):
+        _, _, alone = stepped([request], spare=0)
+        np.testing.assert_allclose(together.ws[lane], alone.ws[0], atol=1e-5)
+        np.testing.assert_allclose(together.loss[lane], alone.loss[0], rtol=1e-5)
+        np.testing.assert_array_equal(together.handles_yx[table.rows(lane)], alone.handles_yx)
+
+
+@pytest.mark.parametrize(
+    ("lanes", "chunk", "reverse"), [(1, 7, False), (4, 4, False), (4, 5, True), ("auto", 8, False)]
+)
+def test_results_do_not_depend_on_the_batch(tiny_generator: Generator, lanes, chunk: int, reverse: bool) -> None:
+    edits = requests(tiny_generator, 9)
+    batch = drag_many(tiny_generator, iter(edits[::-1] if reverse else edits), lanes=lanes, chunk=chunk)
+    results = by_id(batch)
+    assert set(results) == {edit.id for edit in edits}
+    for edit in edits:
+        assert_same(results[edit.id], tiny_generator, edit)
+    assert batch.stats.done == 9
+    assert batch.stats.lane_steps == sum(result.steps for result in results.values())
+    assert 0 < batch.stats.occupancy <= 1
+    assert 0 < batch.stats.handle_occupancy <= 1
+    assert batch.stats.busy == 0
+
+
+def test_kinds_share_a_batch(tiny_generator: Generator) -> None:
+    """Masks, spaces, static settings; rates and lengths within one program."""
+    edits = requests(tiny_generator, 8)
+    mask = np.zeros((32, 32), np.float32)
+    mask[24:] = 1
+    basis = fit_pca(tiny_generator, samples=300).truncated(5)
+    changes: list[dict] = [
+        {},
+        {"mask": mask},
+        {"space": basis},
+        {"settings": dataclasses.replace(SETTINGS, radius_track=60.0)},
+        {"settings": dataclasses.replace(SETTINGS, learning_rate=0.01, steps=11)},
+        {"mask": mask, "settings": dataclasses.replace(SETTINGS, mask_weight=3.0)},
+        {"space": basis, "settings": dataclasses.replace(SETTINGS, steps=3)},
+        {"settings": dataclasses.replace(SETTINGS, engine="whole")},
+    ]
+    edits = [dataclasses.replace(edit, **change) for edit, change in zip(edits, changes, strict=True)]
+    results = by_id(drag_many(tiny_generator, edits, lanes=3))
+    for edit in edits:
+        assert_same(results[edit.id], tiny_generator, edit)
+
+
+def test_bad_edits_harm_no_other(tiny_generator: Generator) -> None:
+    edits = requests(tiny_generator, 5)
+    edits[1] = dataclasses.replace(edits[1], ws=np.full((8, 16), 3e38, np.float32))  # overflows on the way
+    edits[2] = dataclasses.replace(edits[2], handles_yx=[[40, 3]], targets_yx=[[1, 1]])
+    edits[4] = dataclasses.replace(edits[4], settings=DragSettings(steps=-1))
+    results = by_id(drag_many(tiny_generator, edits, lanes=4))
+    assert results["edit 1"].outcome == Outcome.NOT_FINITE
+    assert results["edit 1"].steps == 1
+    np.testing.assert_array_equal(results["edit 1"].ws, edits[1].ws)  # pyright: ignore[reportArgumentType]
+    for name, word in (("edit 2", "outside"), ("edit 4", "steps")):
+        assert results[name].outcome == Outcome.INVALID
+        assert word in (results[name].reason or "")
+        assert results[name].ws is None
+        assert results[name].distances.shape == (0,)
+    for i in (0, 3):
+        assert_same(results[f"edit {i}"], tiny_generator, edits[i])
+
+
+def test_only_bad_edits_and_none_at_all(tiny_generator: Generator) -> None:
+    bad = EditRequest(id="x", ws=np.zeros((2, 2)), handles_yx=[[1, 1]], targets_yx=[[2, 2]])
+    assert [r.outcome for r in drag_many(tiny_generator, [bad, bad])] == [Outcome.INVALID] * 2
+    assert list(drag_many(tiny_generator, [])) == []
+
+
+def test_an_edit_with_more_handles_than_the_pool(tiny_generator: Generator) -> None:
+    """It was not there when the pool was made; the pool drains, and the next one is made for it."""
+    edits = requests(tiny_generator, 12, dataclasses.replace(SETTINGS, steps=4, stall=1))
+    grid = np.stack(np.meshgrid(np.arange(4, 28, 5), np.arange(4, 28, 5)), -1).reshape(-1, 2)
+    giant = dataclasses.replace(edits[0], id="giant", handles_yx=grid, targets_yx=grid[::-1])
+    results = by_id(drag_many(tiny_generator, [*edits, giant], lanes=2, chunk=1))
+    assert len(results) == 13
+    assert_same(results["giant"], tiny_generator, giant)
+
+
+def test_no_retrace_after_the_first_chunk(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced = []
+    original = loop.motion_loss
+    monkeypatch.setattr(loop, "motion_loss", lambda *args: traced.append(1) or original(*args))
+    settings = dataclasses.replace(SETTINGS, radius_motion=31.0)  # a program that no other test runs
+    batch = drag_many(tiny_generator, requests(tiny_generator, 24, settings), lanes=4, chunk=3)
+    next(batch)
+    first = len(traced)
+    assert first > 0
+    while batch.stats.waiting:
+        next(batch)
+    assert len(traced) == first
+
+
+def test_stopping_on_a_stall(tiny_generator: Generator) -> None:
+    """A rate so small that nothing moves: with `stall` the edit ends early, without it at the step limit."""
+    still = DragSettings(learning_rate=1e-9, steps=20)
+    edit = dataclasses.replace(requests(tiny_generator, 1)[0], targets_yx=[[30.0, 30.0]], handles_yx=[[8.0, 8.0]])
+    edits = [
+        dataclasses.replace(edit, id=str(stall), settings=dataclasses.replace(still, stall=stall)) for stall in (0, 5)
+    ]
+    results = by_id(drag_many(tiny_generator, edits))
+    assert (results["0"].outcome, results["0"].steps) == (Outcome.STEP_LIMIT, 20)
+    assert (results["5"].outcome, results["5"].steps) == (Outcome.STALLED, 6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lanes": 0}, "lanes is 0"),
+        ({"lanes": 2.5}, "lanes is 2.5"),
+        ({"chunk": 0}, "chunk"),
+        ({"devices": []}, "empty"),
+    ],
+)
+def test_bad_options(tiny_generator: Generator, options: dict, message: str) -> None:
+    with pytest.raises(BatchError, match=message):
+        drag_many(tiny_generator, [], **options)
+
+
+def test_more_lanes_than_memory(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragspace_jax.drag.many.free_bytes", lambda devices: 1000)
+    with pytest.raises(BatchError, match="fewer lanes"):
+        next(drag_many(tiny_generator, requests(tiny_generator, 4), lanes=4))

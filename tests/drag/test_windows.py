@@ -1,0 +1,144 @@
+"""Windows give the numbers of the whole map, values and gradients, wherever the handles lie."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dragspace_jax.checkpoint import build_generator, parameters
+from dragspace_jax.drag import DragSettings, EditError, drag_one
+from dragspace_jax.drag.features import Engine, make_engine, make_plan
+from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
+from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.windows import BlockWindow, window_chain
+
+TOLERANCE = 1e-5
+
+
+def random_generator(resolution: int, architecture: Architecture = "skip") -> Generator:
+    """Narrow, with random weights, biases and noise strengths."""
+    config = GeneratorConfig(
+        resolution=resolution,
+        channels=channel_table(resolution, 8 * resolution, 8),
+        z_dim=8,
+        w_dim=8,
+        mapping_layers=1,
+        architecture=architecture,
+    )
+    values = parameters(Generator(config, rngs=nnx.Rngs(0)))
+    random = np.random.RandomState(0)
+    for name, value in values.items():
+        if name.endswith(("bias", "noise_strength")):
+            values[name] = value + jnp.asarray(0.3 * random.standard_normal(value.shape), jnp.float32)
+    return build_generator(config, values)
+
+
+def places(side: int) -> np.ndarray:
+    """Handles inside, at each border and in each corner, and some whose windows overlap: float32 [N, 2]."""
+    last, middle, near = side - 1, side // 2, min(3, side // 4)
+    inside = [(middle, middle), (middle, middle + near), (middle + 1, middle - near), (side // 3, 2 * side // 3)]
+    borders = [(0, middle), (last, middle), (middle, 0), (middle, last), (near, middle), (middle, last - near)]
+    corners = [(0, 0), (0, last), (last, 0), (last, last), (near, near), (last - near, last - near)]
+    return np.array(inside + borders + corners, np.float32)
+
+
+def relative_error(actual: jax.Array, expected: jax.Array) -> float:
+    return float(jnp.abs(actual - expected).max() / jnp.abs(expected).max())
+
+
+def patches_and_gradient(engine: Engine, styles: dict, settings: DragSettings) -> tuple[jax.Array, dict]:
+    """All that tracking and motion may read around each place, and the gradient of a random sum of it."""
+    side = engine.model.config.resolution
+    handles = jnp.asarray(places(side))
+    lane = jnp.zeros(len(handles), jnp.int32)
+    reach = settings.pixels(settings.radius_track, side) + settings.pixels(settings.radius_motion, side)
+    first = handles.astype(jnp.int32) - reach - 1
+
+    def weighed(styles: dict) -> tuple[jax.Array, jax.Array]:
+        patches = engine.read(styles, handles, lane, settings).patches(first, 2 * reach + 2)
+        weights = jax.random.normal(jax.random.key(1), patches.shape)
+        return jnp.sum(weights * patches), patches
+
+    gradient, patches = jax.jit(jax.grad(weighed, has_aux=True))(styles)
+    return patches, gradient
+
+
+def compare(model: Generator, settings: DragSettings, per_image: int) -> None:
+    settings = settings.resolved(model.config)
+    whole = dataclasses.replace(settings, engine="whole")
+    block = settings.feature_block
+    assert block is not None
+    ws = jax.random.normal(jax.random.key(2), (1, model.config.num_ws, model.config.w_dim))
+    styles = model.synthesis.styles(ws, model.synthesis.names_up_to(block))
+    plan = make_plan(model.config, settings, per_image)
+    windowed = dataclasses.replace(make_engine(model, settings, per_image), plan=plan)
+    patches, gradient = patches_and_gradient(windowed, styles, settings)
+    expected, expected_gradient = patches_and_gradient(make_engine(model, whole, 1), styles, whole)
+    assert relative_error(patches, expected) <= TOLERANCE
+    for name, each in expected_gradient.items():
+        assert relative_error(gradient[name], each) <= TOLERANCE, name
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 256, 512, 1024])
+def test_every_resolution(resolution: int) -> None:
+    compare(random_generator(resolution), DragSettings(), per_image=1)
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "orig"])
+def test_every_architecture(architecture: Architecture) -> None:
+    compare(random_generator(128, architecture), DragSettings(), per_image=1)
+
+
+@pytest.mark.parametrize("block", [4, 16, 64, 128])
+def test_every_feature_block(block: int) -> None:
+    compare(random_generator(128), DragSettings(feature_block=block), per_image=1)
+
+
+@pytest.mark.parametrize("per_image", [2, 5, 16])
+def test_blocks_that_handles_share(per_image: int) -> None:
+    compare(random_generator(256), DragSettings(radius_track=5.0, radius_motion=9.0), per_image=per_image)
+
+
+def test_sizes_of_the_design() -> None:
+    """The windows of DESIGN §6, 512 px, one handle."""
+    config = GeneratorConfig(resolution=512, channels=channel_table(512, 32768, 512))
+    plan = make_plan(config, DragSettings().resolved(config), 1)
+    assert [(w.resolution, w.gives, w.between, w.reads) for w in plan.blocks] == [
+        (16, 8, 10, 8),
+        (32, 8, 10, 8),
+        (64, 9, 11, 8),
+        (128, 10, 12, 9),
+    ]
+    assert make_plan(config, DragSettings().resolved(config), 4).blocks[0].resolution == 32
+    assert make_plan(config, DragSettings().resolved(config), 1000).blocks == ()
+    assert window_chain(config, 8, 4) == [BlockWindow(resolution=8, reads=6, gives=4)]
+
+
+def test_one_drag_by_both_engines() -> None:
+    model = random_generator(64)
+    ws = np.random.RandomState(3).randn(model.config.num_ws, model.config.w_dim)
+    handles, targets = [[20.0, 30.0], [40.0, 33.0]], [[30.0, 28.0], [44.0, 20.0]]
+    results = [
+        drag_one(model, ws, handles, targets, settings=DragSettings(learning_rate=0.02, steps=20, engine=engine))
+        for engine in ("whole", "window")
+    ]
+    np.testing.assert_array_equal(results[0].handles_yx, results[1].handles_yx)
+    np.testing.assert_allclose(results[0].latents, results[1].latents, atol=1e-3)
+
+
+def test_a_mask_needs_the_whole_map() -> None:
+    model = random_generator(16)
+    mask = np.zeros((16, 16), np.float32)
+    mask[8:] = 1
+    ws = np.zeros((model.config.num_ws, model.config.w_dim))
+    with pytest.raises(EditError, match="mask needs 'whole'"):
+        drag_one(model, ws, [[4, 4]], [[6, 6]], mask=mask, settings=DragSettings(engine="window"))
+    assert drag_one(model, ws, [[4, 4]], [[9, 9]], mask=mask, settings=DragSettings(steps=2)).steps == 2
+    wrong = dataclasses.replace(DragSettings(), engine="tiles")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(EditError, match="engine is 'tiles'"):
+        drag_one(model, ws, [[4, 4]], [[6, 6]], settings=wrong)
