@@ -8,7 +8,7 @@ from dragspace_jax.benchmarks import lanes_speed
 from dragspace_jax.benchmarks.case import edits_of
 from dragspace_jax.benchmarks.device_rates import Rates
 from dragspace_jax.benchmarks.lanes_plot import plot_lanes
-from dragspace_jax.benchmarks.our_lanes import WARMUP_ROUNDS, BatchRun, drag_batch
+from dragspace_jax.benchmarks.our_lanes import SPARE_ROUNDS, WARMUP_ROUNDS, BatchRun, drag_batch
 from dragspace_jax.drag import BatchError, LaneResult, Outcome
 
 RATES = [Rates(flops=1e11, bandwidth=1e10, matmul_side=1, dtype=dtype) for dtype in lanes_speed.PRECISIONS]
@@ -23,7 +23,7 @@ def test_edits_of_a_batch_run_all_their_iterations(tiny_generator, tiny_config):
     case = edits_of(tiny_config)["one"]
     run = drag_batch(tiny_generator, case, rounds=1, lanes=2, iterations=4, dtype="float32")
     assert (run.timed, run.steps) == (2, 8)
-    assert sorted(run.results) == [str(i) for i in range(2 * (WARMUP_ROUNDS + 1))]
+    assert sorted(run.results) == [str(i) for i in range(2 * (WARMUP_ROUNDS + 1 + SPARE_ROUNDS))]
     assert all(result.outcome == Outcome.STEP_LIMIT for result in run.results.values())
     assert run.seconds > 0
 
