@@ -176,6 +176,8 @@ def _is_record(record: Any) -> bool:
     """Whether it is a result with files inside the batch's folder, if with any."""
     if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in ("id", "outcome")):
         return False
+    if "latents" in record and "handles_xy" not in record:
+        return False
     named = {key: record[key] for key in ("latents", "image") if key in record}
     patterns = {"latents": r"latents/[A-Za-z0-9._-]+\.npz", "image": r"images/[A-Za-z0-9._-]+\.png"}
     return all(isinstance(name, str) and re.fullmatch(patterns[key], name) for key, name in named.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,8 +69,12 @@ class BatchRun:
             except LineError as error:
                 self._refuse(self._names.claim_anyhow(error.id, number), number, str(error))
                 continue
+            record = self._folder.finished.get(name)
+            if record is not None:
+                self._complete(record, line, name)
+                continue
             try:
-                request = self._to_run(line, name)
+                request = self._maker.request(line, name)
             except (DragspaceError, UserError) as error:
                 self._refuse(name, number, error.message if isinstance(error, UserError) else str(error))
             except OSError as error:
@@ -78,22 +82,16 @@ class BatchRun:
                     raise  # no file that the line names is at fault
                 self._refuse(name, number, f"{error.filename}: {error.strerror}")
             else:
-                if request is not None:
-                    self._running[name] = (Entry(line=number, stem=self._names.stem(name)), request)
-                    yield request
+                self._running[name] = (Entry(line=number, stem=self._names.stem(name)), request)
+                yield request
 
-    def _to_run(self, line: EditLine, name: str) -> EditRequest | None:
-        """The line's edit; None if an earlier run has finished it."""
-        record = self._folder.finished.get(name)
-        if record is None:
-            return self._maker.request(line, name)
+    def _complete(self, record: dict[str, Any], line: EditLine, name: str) -> None:
+        """Make the picture of an edit that an earlier run finished, if that run ended before its picture was there."""
         self.settled += 1
         if "image" in record and not (self._folder.out / record["image"]).is_file():
-            # The earlier run ended between the edit and its picture.
             ended = np.array(record["handles_xy"], np.float32)[:, ::-1]
             ws = load_one_latent(self._folder.out / record["latents"], self._model.config)
             self._add_picture(Path(record["image"]).name, self._maker.request(line, name), ws, ended)
-        return None
 
     def _refuse(self, name: str, number: int, reason: str) -> None:
         self._folder.write_invalid(name, number, reason)

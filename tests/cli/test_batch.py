@@ -1,0 +1,312 @@
+"""`dragspace batch`: results as they finish, bad lines among good ones, going on after an end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+from rich.console import Console
+
+from dragspace_jax.cli import batch_run
+from dragspace_jax.cli.batch_folder import Names
+from dragspace_jax.cli.batch_progress import SECONDS_BETWEEN_LINES, BatchProgress, duration
+from dragspace_jax.drag import BatchStats, EditRequest, LaneResult, Outcome
+
+Run = Callable[..., Result]
+QUICK = ("--steps", 4, "--lr", 0.05, "--lanes", 2)
+
+
+def edit(**changes: Any) -> dict[str, Any]:
+    return {"seed": 3, "handles": [[12, 14]], "targets": [[20, 14]], **changes}
+
+
+def write(path: Path, *lines: dict[str, Any] | str | bytes) -> Path:
+    encoded = [
+        line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode()
+        for line in lines
+    ]
+    path.write_bytes(b"\n".join(encoded) + b"\n")
+    return path
+
+
+def records(out: Path) -> dict[str, dict[str, Any]]:
+    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    by_id = {line["id"]: line for line in lines}
+    assert len(by_id) == len(lines)
+    return by_id
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Edits that end at once, with their handles at the targets; `stop_after` results comes Ctrl-C."""
+    control = SimpleNamespace(ran=[], stop_after=None)
+
+    def ended(edits: Iterable[EditRequest]) -> Iterator[LaneResult]:
+        for request in edits:
+            if len(control.ran) == control.stop_after:
+                raise KeyboardInterrupt
+            control.ran.append(request)
+            handles = np.asarray(request.targets_yx)
+            ws = np.asarray(request.ws) + 1
+            yield LaneResult(
+                id=request.id, outcome=Outcome.REACHED, ws=ws, handles_yx=handles, targets_yx=handles, steps=1
+            )
+
+    class Batch:
+        def __init__(self, edits: Iterable[EditRequest]) -> None:
+            self.stats = BatchStats(lanes=2, busy=1)
+            self._results = ended(edits)
+
+        def __iter__(self) -> Iterator[LaneResult]:
+            return self._results
+
+    monkeypatch.setattr(batch_run, "drag_many", lambda model, edits, lanes: Batch(edits))
+    return control
+
+
+def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "start.npy", np.random.RandomState(0).standard_normal((8, 16)).astype(np.float32))
+    mask = np.zeros((32, 32), np.uint8)
+    mask[20:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    edits = write(
+        tmp_path / "edits.jsonl",
+        edit(id="one"),
+        edit(id="../two", handles=[[12, 14], [5, 5]], targets=[[20, 14], [9, 9]], psi=1),
+        {"seed": 4, "points": {"handle": [[200, 100]], "target": [[230, 130]]}},
+        edit(id="masked", mask="mask.png"),
+        edit(id="latents", seed=None, latents="start.npy", steps=2),
+        edit(id="outside", handles=[[40, 3]]),
+    )
+    result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "pair", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "6 edits: 1 invalid" in result.output
+    assert "edits/s" in result.output
+    found = records(tmp_path / "out")
+    assert set(found) == {"one", "../two", "line-000003", "masked", "latents", "outside"}
+    bad = found.pop("outside")
+    assert bad["outcome"] == "invalid"
+    assert "outside the image" in bad["reason"]
+    for name, record in found.items():
+        assert record["outcome"] in ("reached", "step limit"), record
+        assert 1 <= record["steps"] <= 4
+        assert len(record["distances_px"]) == len(record["handles_xy"]) == (2 if name == "../two" else 1)
+        with np.load(tmp_path / "out" / record["latents"]) as arrays:
+            assert arrays["ws"].shape == (8, 16)
+        with Image.open(tmp_path / "out" / record["image"]) as picture:
+            assert picture.width > 2 * 512
+    assert found["../two"]["latents"] == "latents/_two.npz"
+    assert found["latents"]["steps"] <= 2
+    assert {path.name for path in tmp_path.iterdir()} == {"start.npy", "mask.png", "edits.jsonl", "out"}
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["edits"] == 6
+    assert sum(summary["outcomes"].values()) == 6
+    assert summary["this_run"]["edits"] == 5
+    assert 0 < summary["this_run"]["occupancy"] <= 1
+    assert summary["settings"]["lr"] == 0.05
+    assert "jax" in summary["versions"]
+
+
+def test_an_edit_ends_as_it_does_alone(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    edits = write(tmp_path / "edits.jsonl", edit(id="a"), edit(id="b", seed=5))
+    dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "many", "--pictures", "after", *QUICK)
+    alone = dragspace(
+        "drag", "--model", tiny_folder, "--seed", 3, "--handles", "12,14", "--targets", "20,14", *QUICK[:4],
+        "--out", tmp_path / "one", "--pictures", "final",
+    )  # fmt: skip
+    assert alone.exit_code == 0, alone.output
+    with np.load(tmp_path / "many/latents/a.npz") as many, np.load(tmp_path / "one/latents.npz") as one:
+        np.testing.assert_allclose(many["ws"], one["ws"], atol=1e-3)
+    with Image.open(tmp_path / "many/images/a.png") as many, Image.open(tmp_path / "one/after.png") as one:
+        assert many.size == one.size
+        assert np.abs(np.asarray(many, int) - np.asarray(one, int)).max() <= 2
+
+
+def test_bad_lines_are_results_and_the_others_run(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
+) -> None:
+    np.save(tmp_path / "shape.npy", np.zeros((3, 16), np.float32))
+    edits = write(
+        tmp_path / "edits.jsonl",
+        edit(id="a"),
+        b"\xff\xfe",
+        "",
+        "[" * 100_000,
+        "x" * 2**21,
+        edit(id="a"),
+        edit(id="b", lr="fast"),
+        edit(id="b"),
+        edit(id="c", seed=None, latents="shape.npy"),
+        edit(id="d", seed=None, latents="no\0where.npy"),
+        edit(id="e", mask="missing.png"),
+        edit(id="f", mask="shape.npy"),
+        edit(id="g", label=1),
+        edit(id="h", layers=9),
+        edit(id="i", steps=0),
+        edit(id="j", components=2),
+        edit(id="k", mask="n" * 300),
+        edit(id="line-000020"),
+        "{}",
+        edit(id="l", radius_track=1e30, lr=1e30, psi=1e30),
+    )
+    out = tmp_path / "out"
+    result = dragspace("batch", edits, "--model", tiny_folder, "--out", out, "--pictures", "none", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert [request.id for request in instant.ran] == ["a", "line-000020", "l"]
+    reasons = {name: record["reason"] for name, record in records(out).items() if record["outcome"] == "invalid"}
+    for name, reason in {
+        "line-000002": "not UTF-8",
+        "line-000004": "nested too deeply",
+        "line-000005": "longer than",
+        "line-000006": 'the id "a" is that of line 1 already',
+        "b": 'lr: "fast" is not a number',
+        "line-000008": 'the id "b" is that of line 7 already',
+        "c": "the shape is [3, 16]",
+        "d": "no such file",
+        "e": "no such file",
+        "f": "not a picture",
+        "g": "no classes",
+        "h": "layers is 9",
+        "i": "steps is 0",
+        "j": "belong to --space pca",
+        "k": "name too long",
+        "line-000019": "either seed or latents",
+    }.items():
+        assert reason in reasons.pop(name).replace("File name", "name")
+    assert not reasons
+    assert "16 of the lines are invalid" in result.output
+
+
+def test_ctrl_c_and_resume(dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace) -> None:
+    edits = write(tmp_path / "edits.jsonl", edit(id="a"), "{", edit(id="b"), edit(id="A"), edit(id="c", lr="1"))
+    out = tmp_path / "out"
+    command = ["batch", edits, "--model", tiny_folder, "--out", out, *QUICK]
+    instant.stop_after = 2
+    stopped = dragspace(*command)
+    assert stopped.exit_code == 130
+    assert "--resume goes on" in stopped.output
+    assert {name for name, record in records(out).items() if record["outcome"] == "reached"} == {"a", "b"}
+    assert {path.name for path in (out / "images").iterdir()} == {"a.png", "b.png"}
+    assert json.loads((out / "summary.json").read_text())["interrupted"]
+
+    refused = dragspace(*command)
+    assert refused.exit_code == 2
+    assert "--resume goes on with it, --overwrite begins anew" in refused.output
+
+    # As if the power had failed: the last line is torn, a picture is not there yet. A line has been mended.
+    with (out / "results.jsonl").open("ab") as file:
+        file.write(b'{"id": "A", "li')
+    (out / "images" / "b.png").unlink()
+    write(edits, edit(id="a"), "{", edit(id="b"), edit(id="A"), edit(id="c"))
+    instant.ran.clear()
+    instant.stop_after = None
+    resumed = dragspace(*command, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert [request.id for request in instant.ran] == ["A", "c"]
+    assert "5 edits: 1 invalid, 4 reached" in resumed.output
+    assert records(out)["A"]["image"] == "images/A-4.png"
+    assert {path.name for path in (out / "images").iterdir()} == {"a.png", "A-4.png", "b.png", "c.png"}
+
+    instant.ran.clear()
+    (out / "images" / "of-the-user.png").touch()
+    anew = dragspace(*command, "--overwrite", "--pictures", "none")
+    assert anew.exit_code == 0, anew.output
+    assert len(instant.ran) == 4
+    assert [path.name for path in (out / "images").iterdir()] == ["of-the-user.png"]
+
+
+def test_a_folder_of_something_else_is_refused(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    edits = write(tmp_path / "edits.jsonl", edit())
+    for line in ("hello", '{"id": "a"}', '{"id": "a", "outcome": "x", "handles_xy": [], "latents": "../../a.npz"}'):
+        (tmp_path / "results.jsonl").write_text(line + "\n")
+        result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path, "--overwrite")
+        assert result.exit_code == 2
+        assert "line 1: not a result of a batch" in result.output
+
+
+def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
+) -> None:
+    edits = write(tmp_path / "edits.jsonl", edit(space="w"), edit(), edit(components=2), edit(components=2, lr=1))
+    chosen = ("--space", "pca", "--components", 4, "--shared", "--stall", 7)
+    result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", *chosen, *QUICK)
+    assert result.exit_code == 0, result.output
+    spaces = [request.space for request in instant.ran]
+    assert [type(space).__name__ for space in spaces] == ["W", "PCA", "PCA", "PCA"]
+    assert [space.components.shape[0] for space in spaces[1:]] == [4, 2, 2]
+    assert spaces[2] is spaces[3]
+    assert {request.settings.stall for request in instant.ran} == {7}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--model", "nowhere"), "unknown model 'nowhere'"),
+        (("--lanes", "many"), "'many' is neither auto nor a whole number"),
+        (("--lanes", 0), "'0' is neither auto"),
+        (("--lr", -1), "learning_rate is -1"),
+        (("--layers", 9), "layers is 9"),
+        (("--psi", "nan"), "--psi nan"),
+        (("--label", 1), "no classes"),
+        (("--resume", "--overwrite"), "either --resume or --overwrite"),
+    ],
+)
+def test_bad_options_end_the_command(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, more: tuple[object, ...], message: str
+) -> None:
+    edits = write(tmp_path / "edits.jsonl", edit())
+    result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", *more)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_ends_the_command(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    result = dragspace("batch", tmp_path / "none.jsonl", "--model", tiny_folder, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "does not exist" in result.output
+
+
+def test_an_empty_file_is_a_batch_of_nothing(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    edits = write(tmp_path / "edits.jsonl", "")
+    result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "0 edits: none" in result.output
+
+
+def test_names_of_files_are_safe_and_unequal() -> None:
+    names = Names(iter(["kept"]))
+    ids = ["/etc/passwd", "..", "", "a", "A", "ä", "_", "kept", "a-5", "x" * 150]
+    stems = [names.stem(names.claim(name, number)) for number, name in enumerate(ids, 1)]
+    assert stems == ["_etc_passwd", "edit", "edit-3", "a", "A-5", "_", "_-7", "kept-8", "a-5-9", "x" * 80]
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    stats = BatchStats(lanes=8, busy=7, done=30)
+    with BatchProgress(100, Console(stderr=True, force_terminal=False), clock=lambda: now) as progress:
+        progress.update(10, stats)
+        now = 2 * SECONDS_BETWEEN_LINES
+        progress.update(40, stats)
+        progress.update(41, stats)
+    assert capsys.readouterr().err == "40 of 100 edits, 1.00 edits/s, 7 of 8 lanes busy, 1:00 min left\n"
+
+
+def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    with BatchProgress(100, Console(stderr=True, force_terminal=True, width=120)) as progress:
+        progress.update(40, BatchStats(lanes=8, busy=7, done=30))
+    shown = capsys.readouterr().err
+    assert "40/100" in shown
+    assert "7 of 8 lanes busy" in shown
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (42.4, 185, 7810, float("nan"))] == ["42 s", "3:05 min", "2:10 h", "unknown time"]
