@@ -29,7 +29,7 @@ from .case import CASES, Case, Subject, edits_of, random_model
 from .device_rates import Precision, Rates
 from .device_rates import measure as measure_rates
 from .lanes_plot import plot_lanes
-from .machine import accelerated, cores, facts, has_torch, share_accelerator
+from .machine import BUSY, accelerated, cores, facts, has_torch, share_accelerator
 from .our_lanes import BatchRun, drag_batch
 from .rows import results_console
 
@@ -182,6 +182,8 @@ def main(
     console = results_console()
     with cores(threads) as count, Console(stderr=True).status("measuring the device") as status:
         machine = facts(count)
+        if machine["load_average_before"] > BUSY:
+            console.print(f"load average {machine['load_average_before']:.1f}: other programs run here", style="yellow")
         rates = [measure_rates(dtype) for dtype in (PRECISIONS if bfloat16 else PRECISIONS[:1])]
         case = CASES["512-one"] if model is None else None
         generator = random_model(case.config) if case is not None else load(str(model))
