@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dragspace_jax.cli.drag_options import drag_settings, space_options
-from dragspace_jax.cli.edit_lines import EditLine
+from dragspace_jax.cli.edit_lines import EditLine, LineError
 from dragspace_jax.cli.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
 from dragspace_jax.cli.space_options import SpaceOptions, make_space
 from dragspace_jax.drag import EditRequest
@@ -55,7 +55,9 @@ class RequestMaker:
             label = self._label if line.label is None else line.label
             ws = seed_latents(self._model, [line.seed], psi=psi, label=label)[0]
         else:
-            label = self._label if line.label is None and chosen["space"] == "pca" else line.label
+            if line.label is not None and chosen["space"] != "pca":
+                raise LineError("label goes with seed, or with space pca; latents are mapped already")
+            label = self._label if line.label is None else line.label
             ws = load_one_latent(self._folder / line.latents, self._model.config)
         return EditRequest(
             id=name,

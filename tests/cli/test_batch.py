@@ -144,6 +144,7 @@ def test_bad_lines_are_results_and_the_others_run(
         edit(id="b", lr="fast"),
         edit(id="b"),
         edit(id="c", seed=None, latents="shape.npy"),
+        edit(id="cc", seed=None, latents="shape.npy", label=1),
         edit(id="d", seed=None, latents="no\0where.npy"),
         edit(id="e", mask="missing.png"),
         edit(id="f", mask="shape.npy"),
@@ -152,14 +153,14 @@ def test_bad_lines_are_results_and_the_others_run(
         edit(id="i", steps=0),
         edit(id="j", components=2),
         edit(id="k", mask="n" * 300),
-        edit(id="line-000020"),
+        edit(id="line-000021"),
         "{}",
         edit(id="l", radius_track=1e30, lr=1e30, psi=1e30),
     )
     out = tmp_path / "out"
     result = dragspace("batch", edits, "--model", tiny_folder, "--out", out, "--pictures", "none", *QUICK)
     assert result.exit_code == 0, result.output
-    assert [request.id for request in instant.ran] == ["a", "line-000020", "l"]
+    assert [request.id for request in instant.ran] == ["a", "line-000021", "l"]
     reasons = {name: record["reason"] for name, record in records(out).items() if record["outcome"] == "invalid"}
     for name, reason in {
         "line-000002": "not UTF-8",
@@ -169,6 +170,7 @@ def test_bad_lines_are_results_and_the_others_run(
         "b": 'lr: "fast" is not a number',
         "line-000008": 'the id "b" is that of line 7 already',
         "c": "the shape is [3, 16]",
+        "cc": "label goes with seed",
         "d": "no such file",
         "e": "no such file",
         "f": "not a picture",
@@ -177,11 +179,11 @@ def test_bad_lines_are_results_and_the_others_run(
         "i": "steps is 0",
         "j": "belong to --space pca",
         "k": "name too long",
-        "line-000019": "either seed or latents",
+        "line-000020": "either seed or latents",
     }.items():
         assert reason in reasons.pop(name).replace("File name", "name")
     assert not reasons
-    assert "16 of the lines are invalid" in result.output
+    assert "17 of the lines are invalid" in result.output
 
 
 def test_ctrl_c_and_resume(dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace) -> None:
