@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from dragspace_jax.drag.adam import Adam, SolverState
 from dragspace_jax.drag.edit import DragSettings, Outcome, stop_distance
 from dragspace_jax.drag.features import Engine
-from dragspace_jax.drag.motion import distances, mask_loss, motion_loss
+from dragspace_jax.drag.masking import mask_loss
+from dragspace_jax.drag.motion import distances, motion_loss
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space
 

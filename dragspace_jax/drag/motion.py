@@ -1,11 +1,11 @@
-"""Motion supervision and the mask's term (DragGAN, arXiv 2305.10973, section 3.2; DESIGN §5.7 and §5.8)."""
+"""Motion supervision (DragGAN, arXiv 2305.10973, section 3.2; DESIGN §5.7)."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.patches import PatchReader, hat, resize_to_image
+from dragspace_jax.drag.patches import PatchReader, hat
 from dragspace_jax.stylegan2.tile import span
 
 
@@ -62,18 +62,3 @@ def motion_loss(
     counted = (near & inside[0][:, :, None] & inside[1][:, None, :]).astype(per_pixel.dtype)
     mean = jnp.sum(counted * per_pixel, (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1.0)
     return jnp.where(valid & (far > 1.0), mean, 0.0)
-
-
-def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array) -> jax.Array:
-    """How far the features have left the start where the image must stay.
-
-    Args:
-      features, start_features: [R, R, C], the whole maps of this and of the first iteration.
-      mask: [H, W], 1 where the image must stay.
-
-    Returns:
-      The mean over all pixels and channels of |mask · (F − F_0)|.
-    """
-    side = mask.shape[0]
-    change = resize_to_image(features - start_features, side)
-    return jnp.mean(magnitude(mask[..., None] * change))

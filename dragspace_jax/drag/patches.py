@@ -93,26 +93,3 @@ def position_of(pixels: jax.Array, side: int, grid: int) -> jax.Array:
     """Where whole pixels of the resized map lie on a map of `grid` positions: half-pixel centres, clamped, float32."""
     scale = grid / side
     return jnp.clip((pixels.astype(jnp.float32) + 0.5) * scale - 0.5, 0.0, grid - 1.0)
-
-
-def resize_to_image(x: jax.Array, side: int) -> jax.Array:
-    """The whole map resized: x [R, R, C] → [side, side, C], bilinear, half-pixel centres, no antialiasing.
-
-    Every one of the side/R phases mixes two neighbours with fixed weights; the edge repeats.
-    """
-    factor = side // x.shape[0]
-    if factor == 1:
-        return x
-    for axis in (0, 1):
-        length = x.shape[axis]
-        padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
-        before, here, after = (jax.lax.slice_in_dim(padded, i, i + length, axis=axis) for i in range(3))
-        phases = []
-        for phase in range(factor):
-            offset = (phase + 0.5) / factor - 0.5
-            neighbour = before if offset < 0 else after
-            phases.append((1.0 - abs(offset)) * here + abs(offset) * neighbour)
-        shape = list(x.shape)
-        shape[axis] *= factor
-        x = jnp.stack(phases, axis + 1).reshape(shape)
-    return x
