@@ -102,11 +102,19 @@ def batch(
             "edits": run.dragged,
             "seconds": round(seconds, 3),
             "edits_per_second": round(run.dragged / seconds, 4),
-            "lanes": run.lanes,
+            "lane_steps": stats.lane_steps,
             "occupancy": round(stats.occupancy, 4),
             "handle_occupancy": round(stats.handle_occupancy, 4),
         },
-        "settings": {"model": model, "edits": str(edits), "pictures": pictures, "psi": psi, "label": label, **chosen},
+        "settings": {
+            "model": model,
+            "edits": str(edits),
+            "lanes": lanes,
+            "pictures": pictures,
+            "psi": psi,
+            "label": label,
+            **chosen,
+        },
         "versions": versions(),
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -125,5 +133,5 @@ def _told(summary: dict[str, Any]) -> str:
     return (
         f"{summary['edits']} edits: {outcomes}\n"
         f"{this_run['edits_per_second']:.2f} edits/s ({this_run['edits']} in {this_run['seconds']:.1f} s), "
-        f"{this_run['lanes']} lanes, {this_run['occupancy']:.0%} occupied"
+        f"lanes {this_run['occupancy']:.0%} occupied"
     )

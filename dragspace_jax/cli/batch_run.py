@@ -33,7 +33,6 @@ class BatchRun:
     Attributes:
       settled: lines that need nothing more.
       dragged: edits that came to their end in this run.
-      lanes: the most there were at once.
       interrupted: whether the user ended it.
     """
 
@@ -44,7 +43,7 @@ class BatchRun:
         self._names = Names(folder.stems())
         self._pictures, self._writer = pictures, PictureWriter(model, pictures)
         self._running: dict[str, tuple[Entry, EditRequest]] = {}
-        self.settled = self.dragged = self.lanes = 0
+        self.settled = self.dragged = 0
         self.interrupted = False
 
     def drag(self, lanes: int | Literal["auto"], progress: BatchProgress) -> BatchStats:
@@ -54,7 +53,6 @@ class BatchRun:
             try:
                 for result in batch:
                     self._keep(result)
-                    self.lanes = max(self.lanes, batch.stats.lanes)
                     progress.update(self.settled, batch.stats)
             except KeyboardInterrupt:
                 self.interrupted = True
