@@ -49,14 +49,19 @@ def convolve_valid(x: jax.Array, weight: jax.Array, stride: int = 1) -> jax.Arra
     size = (height - rows + 1, width - columns + 1)
     patch_bytes = batch * math.prod(size) * rows * columns * channels * x.dtype.itemsize
     if stride == 1 and patch_bytes <= _PATCH_BYTES and jax.default_backend() == "cpu":
-        cut = [x[:, i : i + size[0], j : j + size[1]] for i in range(rows) for j in range(columns)]
-        patches = cut[0] if len(cut) == 1 else jnp.concatenate(cut, 3)
-        return jnp.matmul(patches.reshape(-1, patches.shape[3]), weight.reshape(patches.shape[3], -1)).reshape(
-            batch, *size, -1
-        )
+        patches = _neighbours(_neighbours(x, columns, axis=2), rows, axis=1)
+        flat = jnp.matmul(patches.reshape(-1, patches.shape[3]), weight.reshape(patches.shape[3], -1))
+        return flat.reshape(batch, *size, -1)
     return jax.lax.conv_general_dilated(
         x, weight, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
+
+
+def _neighbours(x: jax.Array, count: int, axis: int) -> jax.Array:
+    """Every position of x [B, h, w, C] beside its next `count` - 1 along an axis: [B, …, count·C]."""
+    length = x.shape[axis] - count + 1
+    cuts = [jax.lax.slice_in_dim(x, i, i + length, axis=axis) for i in range(count)]
+    return cuts[0] if count == 1 else jnp.concatenate(cuts, 3)
 
 
 def transposed_convolution(x: jax.Array, kernel: Kernel) -> jax.Array:
