@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax.checkpoint import load
-    from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
+    from dragspace_jax.drag import DragResult, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.spaces import PCA, W, WPlus, fit_pca
     from dragspace_jax.stylegan2 import seed_to_z
@@ -18,9 +18,12 @@ __all__ = [
     "DragResult",
     "DragSettings",
     "DragspaceError",
+    "EditRequest",
+    "LaneResult",
     "Outcome",
     "W",
     "WPlus",
+    "drag_many",
     "drag_one",
     "fit_pca",
     "load",

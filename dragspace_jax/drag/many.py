@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections import deque
@@ -10,104 +9,21 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import jax
-import numpy as np
-from numpy.typing import ArrayLike
 
 from dragspace_jax.drag.capacity import MOST_LANES, Device, auto_lanes, free_bytes
 from dragspace_jax.drag.edit import DragSettings, Outcome, check_latents, make_edit
 from dragspace_jax.drag.lanes import Programs
-from dragspace_jax.drag.pool import Finished, Job, Pool, Work
+from dragspace_jax.drag.pool import Finished, Job, Pool
+from dragspace_jax.drag.request import BatchError, BatchStats, EditRequest, LaneResult
 from dragspace_jax.errors import DragspaceError
-from dragspace_jax.spaces import Space, WPlus, default_layers
+from dragspace_jax.spaces import WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
 
 DEFAULT_CHUNK = 8
 _READ_AHEAD = 4096  # edits that wait at most, of all kinds
+_MASKS_AHEAD = 64  # and with masks, which are large
 _PATIENCE = 32  # chunks for which others may overtake an edit
 _ROWS_PER_AVERAGE = 1.6  # measured on FreeDragBench: 93 % of lanes and of rows busy; 1.1 leaves lanes empty
-
-
-class BatchError(DragspaceError):
-    """A batch that cannot be run at all."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EditRequest:
-    """One edit of a batch, as `drag_one` takes it; the id is the caller's.
-
-    Attributes:
-      id: names the result.
-      ws: [L, D] or [1, L, D], the image's latents.
-      handles_yx, targets_yx: [N, 2], pixels of the image, (y, x).
-      mask: [H, W], 1 where the image must stay, or None.
-      space: coordinates to move in; None: W+ on the first 6 layers. Give edits that share a space the same object.
-      settings: None: `DragSettings()`.
-    """
-
-    id: str
-    ws: ArrayLike
-    handles_yx: ArrayLike
-    targets_yx: ArrayLike
-    mask: ArrayLike | None = None
-    space: Space | None = None
-    settings: DragSettings | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LaneResult:
-    """A finished edit of a batch.
-
-    Attributes:
-      outcome: how it ended.
-      reason: why it is invalid, else None.
-      ws: [L, D] float32, the final latents, the last finite ones; None if it is invalid, as all arrays here.
-      handles_yx: [N, 2] float32, as last tracked, pixels.
-      targets_yx: [N, 2] float32, pixels.
-      steps: iterations, the stopping one included.
-      seconds: from its admission to a lane until its end was seen.
-    """
-
-    id: str
-    outcome: Outcome
-    reason: str | None = None
-    ws: np.ndarray | None = None
-    handles_yx: np.ndarray | None = None
-    targets_yx: np.ndarray | None = None
-    steps: int = 0
-    seconds: float = 0.0
-
-    @property
-    def distances(self) -> np.ndarray:
-        """[N], last distance of every handle to its target, pixels; empty if the edit is invalid."""
-        if self.handles_yx is None or self.targets_yx is None:
-            return np.zeros(0, np.float32)
-        return np.linalg.norm(self.targets_yx - self.handles_yx, axis=1)
-
-
-@dataclasses.dataclass
-class BatchStats(Work):
-    """How a batch stands; grows while it runs.
-
-    Attributes:
-      lanes, busy: lanes of the present pool, and those that hold an edit.
-      done: results given so far, invalid ones included.
-      waiting: edits read but not admitted yet.
-    """
-
-    lanes: int = 0
-    busy: int = 0
-    done: int = 0
-    waiting: int = 0
-
-    @property
-    def occupancy(self) -> float:
-        """Lane-steps that moved an edit over those executed."""
-        return self.lane_steps / max(self.lane_steps_executed, 1)
-
-    @property
-    def handle_occupancy(self) -> float:
-        """Handle-steps that moved an edit over those executed."""
-        return self.handle_steps / max(self.handle_steps_executed, 1)
 
 
 class Batch(Iterator[LaneResult]):
@@ -151,7 +67,7 @@ class Batch(Iterator[LaneResult]):
 
     def _read(self, kind: Hashable, wanted: int) -> None:
         """Read edits until `wanted` of a kind (None: of all) wait, or as many of all kinds as may wait."""
-        while not self._exhausted and self._waiting() < _READ_AHEAD:
+        while not self._exhausted and self._waiting() < _READ_AHEAD and self._masks_waiting() < _MASKS_AHEAD:
             if (self._waiting() if kind is None else len(self._queues.get(kind, ()))) >= wanted:
                 return
             request = next(self._edits, None)
@@ -167,6 +83,9 @@ class Batch(Iterator[LaneResult]):
 
     def _waiting(self) -> int:
         return sum(map(len, self._queues.values()))
+
+    def _masks_waiting(self) -> int:
+        return sum(len(queue) for queue in self._queues.values() if queue and queue[0].edit.mask is not None)
 
     def _checked(self, request: EditRequest) -> Job:
         config = self._model.config
@@ -240,6 +159,7 @@ class Batch(Iterator[LaneResult]):
 
     def _note(self, pool: Pool) -> None:
         self.stats.lanes, self.stats.busy, self.stats.waiting = pool.lanes, pool.busy, self._waiting()
+        self.stats.most_lanes = max(self.stats.most_lanes, pool.lanes)
 
 
 def _kind(job: Job) -> Hashable:
