@@ -41,6 +41,13 @@ def _user_cache_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_dropped() -> Iterator[None]:
+    """Compiled programs hold memory maps, and a process may have only so many; the next module starts without."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> GeneratorConfig:
     """A 32 px generator: L = 8 layers, D = 16."""
