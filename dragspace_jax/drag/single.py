@@ -10,9 +10,10 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dragspace_jax.drag.compiled import compiled_iteration
 from dragspace_jax.drag.edit import DragSettings, Outcome, check_latents, make_edit
 from dragspace_jax.drag.features import make_engine
-from dragspace_jax.drag.loop import advance, begin_compiled, latents_compiled
+from dragspace_jax.drag.loop import begin_compiled, latents_compiled
 from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
@@ -94,8 +95,10 @@ def drag_one(
     table.put(0, edit, check_latents(model.config, ws), settings)
 
     began, first = time.perf_counter(), None
+    packed = table.start()
+    advance = compiled_iteration(model, space, packed)
     engine = make_engine(model, settings, len(edit.handles_yx))
-    lanes, state = begin_compiled(engine, space, table.start())
+    lanes, state = begin_compiled(engine, space, packed)
     begins_with = np.asarray(latents_compiled(space, lanes, state))[0]
     infos = []
     while not infos or int(state.outcome[0]) == Outcome.RUNNING:
