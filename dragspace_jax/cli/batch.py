@@ -12,12 +12,13 @@ import click
 from rich.console import Console
 
 from dragspace_jax.checkpoint import load
+from dragspace_jax.cli.batch_earlier import Digests, Earlier
 from dragspace_jax.cli.batch_folder import INVALID, BatchFolder
+from dragspace_jax.cli.batch_lines import BatchLines
 from dragspace_jax.cli.batch_pictures import Pictures
 from dragspace_jax.cli.batch_progress import BatchProgress
 from dragspace_jax.cli.batch_run import BatchRun
 from dragspace_jax.cli.drag_options import with_drag_options
-from dragspace_jax.cli.edit_lines import read_lines
 from dragspace_jax.cli.edit_requests import RequestMaker
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.report import versions
@@ -85,17 +86,21 @@ def batch(
         raise UserError("give either --resume or --overwrite")
     if not edits.is_file():
         raise UserError(f"{edits} is read twice, so it must be a file")
+    earlier = Earlier(out, resume=resume, overwrite=overwrite)
+    lines = BatchLines(edits)
     generator = load(model)
+    digests = Digests(generator, {"psi": psi, "label": label, **chosen})
+    if resume:
+        earlier.check_same((name, digests.of(raw)) for name, raw in lines.named())
     maker = RequestMaker(generator, edits.parent, chosen, psi=psi, label=label)
-    folder = BatchFolder(out, resume=resume, overwrite=overwrite)
-    run = BatchRun(edits, generator, maker, folder, pictures)
-    total = sum(1 for _ in read_lines(edits))
+    folder = BatchFolder(earlier, overwrite=overwrite)
     began = time.perf_counter()
-    with closing(folder), BatchProgress(total, Console(stderr=True)) as progress:
-        stats = run.drag(lanes, progress)
+    with closing(folder), BatchProgress(lines.total, Console(stderr=True)) as progress:
+        run = BatchRun(lines, digests, generator, maker, folder, pictures, progress)
+        stats = run.drag(lanes)
     seconds = time.perf_counter() - began
     summary = {
-        "edits": total,
+        "edits": lines.total,
         "outcomes": dict(folder.counts),
         "interrupted": run.interrupted,
         "this_run": {

@@ -28,13 +28,13 @@ class Picture:
 
     Attributes:
       path: its file.
-      start, ws: [L, D], latents before and after.
+      start, ws: [L, D], latents before and after; `start` may be None where only the image after is shown.
       handles_yx, ended_yx, targets_yx: [N, 2], the handles before and after, and where they should go.
       settings: of the drag; noise and type of the images are theirs.
     """
 
     path: Path
-    start: np.ndarray
+    start: np.ndarray | None
     ws: np.ndarray
     handles_yx: np.ndarray
     ended_yx: np.ndarray
@@ -88,7 +88,8 @@ class PictureWriter:
     def _write(self, waiting: list[Picture]) -> None:
         pictures = waiting[:]
         settings = pictures[0].settings
-        ws = np.concatenate([(p.start, p.ws) if self._kind == "pair" else (p.ws,) for p in pictures])
+        shown = [(p.start, p.ws) if self._kind == "pair" else (p.ws,) for p in pictures]
+        ws = np.stack([latent for each in shown for latent in each if latent is not None])
         # The last ones are filled up to what has been rendered before, so that they compile nothing again.
         missing = _TOGETHER - len(ws) if self._compiled else 0
         self._compiled |= len(ws) == _TOGETHER

@@ -58,6 +58,10 @@ class BatchProgress:
             self._told = now
             click.echo(f"{read} of {self._total} edits, {text}", err=True)
 
+    def warn(self, text: str) -> None:
+        """Say something on a line of its own."""
+        self._bar.console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
     def _text(self, settled: int, stats: BatchStats, elapsed: float) -> str:
         rate = stats.done / max(elapsed, 1e-9)
         left = (self._total - settled) / rate if rate > 0 else float("nan")

@@ -104,9 +104,7 @@ def parse_line(raw: bytes, side: int) -> EditLine:
             raise LineError("invert_mask needs mask")
         handles, targets = _handles_and_targets(values, side)
     except LineError as error:
-        name = line.get("id")
-        usable = isinstance(name, str) and 0 < len(name) <= LONGEST_ID
-        raise LineError(str(error), id=name if usable else None) from None
+        raise LineError(str(error), id=_usable_id(line)) from None
     return EditLine(
         id=values["id"],
         seed=values["seed"],
@@ -119,6 +117,19 @@ def parse_line(raw: bytes, side: int) -> EditLine:
         invert_mask=bool(values["invert_mask"]),
         settings={key: values[key] for key in SETTING_NAMES if values[key] is not None},
     )
+
+
+def line_id(raw: bytes) -> str | None:
+    """The id that a line names, if that much can be read; `parse_line` tells the same one."""
+    try:
+        return _usable_id(_object(raw))
+    except LineError:
+        return None
+
+
+def _usable_id(line: dict[str, Any]) -> str | None:
+    name = line.get("id")
+    return name if isinstance(name, str) and 0 < len(name) <= LONGEST_ID else None
 
 
 def _object(raw: bytes) -> dict[str, Any]:

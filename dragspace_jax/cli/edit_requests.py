@@ -13,7 +13,7 @@ from dragspace_jax.cli.drag_options import drag_settings, space_options
 from dragspace_jax.cli.edit_lines import EditLine, LineError
 from dragspace_jax.cli.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
 from dragspace_jax.cli.space_options import SpaceOptions, make_space
-from dragspace_jax.drag import EditRequest
+from dragspace_jax.drag import DragSettings, EditRequest
 from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator
 
@@ -49,25 +49,33 @@ class RequestMaker:
           DragspaceError, UserError, OSError: the line does not fit the model, or a file of its is not as it should be.
         """
         chosen = self._merged(line.settings)
-        if line.latents is None:
-            assert line.seed is not None  # a line has one of the two
-            psi = self._psi if line.psi is None else line.psi
-            label = self._label if line.label is None else line.label
-            ws = seed_latents(self._model, [line.seed], psi=psi, label=label)[0]
-        else:
-            if line.label is not None and chosen["space"] != "pca":
-                raise LineError("label goes with seed, or with space pca; latents are mapped already")
-            label = self._label if line.label is None else line.label
-            ws = load_one_latent(self._folder / line.latents, self._model.config)
+        if line.latents is not None and line.label is not None and chosen["space"] != "pca":
+            raise LineError("label goes with seed, or with space pca; latents are mapped already")
         return EditRequest(
             id=name,
-            ws=ws,
+            ws=self.start(line),
             handles_yx=line.handles_yx,
             targets_yx=line.targets_yx,
             mask=None if line.mask is None else self._mask(line.mask, line.invert_mask),
-            space=self._space(space_options(chosen), label),
-            settings=drag_settings(chosen).resolved(self._model.config, masked=line.mask is not None),
+            space=self._space(space_options(chosen), self._label_of(line)),
+            settings=self.settings(line),
         )
+
+    def start(self, line: EditLine) -> np.ndarray:
+        """[L, D], the latents where the line's edit starts. Raises as `request` does."""
+        if line.latents is not None:
+            return load_one_latent(self._folder / line.latents, self._model.config)
+        assert line.seed is not None  # a line has one of the two
+        psi = self._psi if line.psi is None else line.psi
+        return seed_latents(self._model, [line.seed], psi=psi, label=self._label_of(line))[0]
+
+    def settings(self, line: EditLine) -> DragSettings:
+        """The line's settings, resolved for the model. Raises DragspaceError if they do not fit it."""
+        chosen = drag_settings(self._merged(line.settings))
+        return chosen.resolved(self._model.config, masked=line.mask is not None)
+
+    def _label_of(self, line: EditLine) -> int | None:
+        return self._label if line.label is None else line.label
 
     def _merged(self, named: Mapping[str, Any]) -> dict[str, Any]:
         """The options with those that a line names; another space does not take over what belongs to the PCA."""

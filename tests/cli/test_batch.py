@@ -1,12 +1,11 @@
-"""`dragspace batch`: results as they finish, bad lines among good ones, going on after an end."""
+"""`dragspace batch`: results as they finish, bad lines among good ones, how it is told."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,61 +13,13 @@ from click.testing import Result
 from PIL import Image
 from rich.console import Console
 
-from dragspace_jax.cli import batch_run
-from dragspace_jax.cli.batch_folder import Names
+from dragspace_jax.cli.batch_lines import BatchLines
 from dragspace_jax.cli.batch_progress import SECONDS_BETWEEN_LINES, BatchProgress, duration
-from dragspace_jax.drag import BatchStats, EditRequest, LaneResult, Outcome
+from dragspace_jax.drag import BatchStats
+from tests.cli.batch_edits import edit, records, write
 
 Run = Callable[..., Result]
 QUICK = ("--steps", 4, "--lr", 0.05, "--lanes", 2)
-
-
-def edit(**changes: Any) -> dict[str, Any]:
-    return {"seed": 3, "handles": [[12, 14]], "targets": [[20, 14]], **changes}
-
-
-def write(path: Path, *lines: dict[str, Any] | str | bytes) -> Path:
-    encoded = [
-        line if isinstance(line, bytes) else (line if isinstance(line, str) else json.dumps(line)).encode()
-        for line in lines
-    ]
-    path.write_bytes(b"\n".join(encoded) + b"\n")
-    return path
-
-
-def records(out: Path) -> dict[str, dict[str, Any]]:
-    lines = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
-    by_id = {line["id"]: line for line in lines}
-    assert len(by_id) == len(lines)
-    return by_id
-
-
-@pytest.fixture
-def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Edits that end at once, with their handles at the targets; `stop_after` results comes Ctrl-C."""
-    control = SimpleNamespace(ran=[], stop_after=None)
-
-    def ended(edits: Iterable[EditRequest]) -> Iterator[LaneResult]:
-        for request in edits:
-            if len(control.ran) == control.stop_after:
-                raise KeyboardInterrupt
-            control.ran.append(request)
-            handles = np.asarray(request.targets_yx)
-            ws = np.asarray(request.ws) + 1
-            yield LaneResult(
-                id=request.id, outcome=Outcome.REACHED, ws=ws, handles_yx=handles, targets_yx=handles, steps=1
-            )
-
-    class Batch:
-        def __init__(self, edits: Iterable[EditRequest]) -> None:
-            self.stats = BatchStats(lanes=2, busy=1)
-            self._results = ended(edits)
-
-        def __iter__(self) -> Iterator[LaneResult]:
-            return self._results
-
-    monkeypatch.setattr(batch_run, "drag_many", lambda model, edits, lanes: Batch(edits))
-    return control
 
 
 def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
@@ -186,53 +137,6 @@ def test_bad_lines_are_results_and_the_others_run(
     assert "17 of the lines are invalid" in result.output
 
 
-def test_ctrl_c_and_resume(dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace) -> None:
-    edits = write(tmp_path / "edits.jsonl", edit(id="a"), "{", edit(id="b"), edit(id="A"), edit(id="c", lr="1"))
-    out = tmp_path / "out"
-    command = ["batch", edits, "--model", tiny_folder, "--out", out, *QUICK]
-    instant.stop_after = 2
-    stopped = dragspace(*command)
-    assert stopped.exit_code == 130
-    assert "--resume goes on" in stopped.output
-    assert {name for name, record in records(out).items() if record["outcome"] == "reached"} == {"a", "b"}
-    assert {path.name for path in (out / "images").iterdir()} == {"a.png", "b.png"}
-    assert json.loads((out / "summary.json").read_text())["interrupted"]
-
-    refused = dragspace(*command)
-    assert refused.exit_code == 2
-    assert "--resume goes on with it, --overwrite begins anew" in refused.output
-
-    # As if the power had failed: the last line is torn, a picture is not there yet. A line has been mended.
-    with (out / "results.jsonl").open("ab") as file:
-        file.write(b'{"id": "A", "li')
-    (out / "images" / "b.png").unlink()
-    write(edits, edit(id="a"), "{", edit(id="b"), edit(id="A"), edit(id="c"))
-    instant.ran.clear()
-    instant.stop_after = None
-    resumed = dragspace(*command, "--resume")
-    assert resumed.exit_code == 0, resumed.output
-    assert [request.id for request in instant.ran] == ["A", "c"]
-    assert "5 edits: 1 invalid, 4 reached" in resumed.output
-    assert records(out)["A"]["image"] == "images/A-4.png"
-    assert {path.name for path in (out / "images").iterdir()} == {"a.png", "A-4.png", "b.png", "c.png"}
-
-    instant.ran.clear()
-    (out / "images" / "of-the-user.png").touch()
-    anew = dragspace(*command, "--overwrite", "--pictures", "none")
-    assert anew.exit_code == 0, anew.output
-    assert len(instant.ran) == 4
-    assert [path.name for path in (out / "images").iterdir()] == ["of-the-user.png"]
-
-
-def test_a_folder_of_something_else_is_refused(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
-    edits = write(tmp_path / "edits.jsonl", edit())
-    for line in ("hello", '{"id": "a"}', '{"id": "a", "outcome": "x", "handles_xy": [], "latents": "../../a.npz"}'):
-        (tmp_path / "results.jsonl").write_text(line + "\n")
-        result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path, "--overwrite")
-        assert result.exit_code == 2
-        assert "line 1: not a result of a batch" in result.output
-
-
 def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
 ) -> None:
@@ -284,11 +188,31 @@ def test_an_empty_file_is_a_batch_of_nothing(dragspace: Run, tiny_folder: Path, 
     assert "0 edits: none" in result.output
 
 
-def test_names_of_files_are_safe_and_unequal() -> None:
-    names = Names(iter(["kept"]))
+def test_names_of_files_are_safe_and_unequal(tmp_path: Path) -> None:
+    names = BatchLines(write(tmp_path / "edits.jsonl", "")).names(iter(["kept"]))
     ids = ["/etc/passwd", "..", "", "a", "A", "ä", "_", "kept", "a-5", "x" * 150]
     stems = [names.stem(names.claim(name, number)) for number, name in enumerate(ids, 1)]
     assert stems == ["_etc_passwd", "edit", "edit-3", "a", "A-5", "_", "_-7", "kept-8", "a-5-9", "x" * 80]
+
+
+def test_an_id_that_a_line_names_is_its_own(tmp_path: Path) -> None:
+    lines = BatchLines(write(tmp_path / "edits.jsonl", edit(), edit(id="line-000001"), "{", edit(id="a"), edit(id="a")))
+    assert lines.total == 5
+    assert [name for name, _ in lines.named()] == ["line-000001+", "line-000001", "line-000003", "a", "line-000005"]
+
+
+def test_progress_tells_of_lines_that_do_not_run(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(BatchProgress, "update", lambda self, read, stats: told.append((read, len(instant.ran))))
+    edits = write(tmp_path / "edits.jsonl", "{", edit(layers=9), edit())
+    command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none", *QUICK)
+    assert dragspace(*command).exit_code == 0
+    assert told == [(1, 0), (2, 0), (3, 1)]
+    told.clear()
+    assert dragspace(*command, "--resume").exit_code == 0
+    assert told == [(1, 1), (2, 1), (3, 1)]
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
