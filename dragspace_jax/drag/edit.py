@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
+_LARGEST_INT, _LARGEST_FLOAT = np.iinfo(np.int32).max, float(np.finfo(np.float32).max)
 PUBLISHED_SIDE = 512
 """Radii and tolerances are pixels of an image of this side, as published."""
 
@@ -95,6 +96,8 @@ class DragSettings:
             value = getattr(self, name)
             if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
                 raise EditError(f"{name} is {value!r}; it must be a finite number, not negative")
+            if float(value) > (_LARGEST_INT if name in ("steps", "stall") else _LARGEST_FLOAT):
+                raise EditError(f"{name} is {value!r}; that is too large a number")
             if value == 0 and name not in ("mask_weight", "stall"):
                 raise EditError(f"{name} is {value!r}; it must be positive")
         for name in ("steps", "stall"):
@@ -142,7 +145,7 @@ class Edit:
 
 def _points(name: str, points_yx: ArrayLike, side: int) -> np.ndarray:
     try:
-        points = np.asarray(points_yx, np.float32)
+        points = np.array(points_yx, np.float32)  # a copy: the caller may use its array again
     except (TypeError, ValueError) as error:
         raise EditError(f"{name} are not an array of numbers [N, 2]: {error}") from error
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
@@ -169,7 +172,7 @@ def make_edit(handles_yx: ArrayLike, targets_yx: ArrayLike, side: int, mask: Arr
         raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
     if mask is not None:
         try:
-            mask = np.asarray(mask, np.float32)
+            mask = np.array(mask, np.float32)
         except (TypeError, ValueError) as error:
             raise EditError(f"the mask is not an array of numbers [H, W]: {error}") from error
         if mask.shape != (side, side):
@@ -186,7 +189,9 @@ def check_latents(config: GeneratorConfig, ws: ArrayLike) -> np.ndarray:
       EditError: they do not fit the model or are not finite.
     """
     try:
-        array = np.asarray(ws, np.float32)
+        if np.iscomplexobj(ws):
+            raise ValueError("they are complex")
+        array = np.array(ws, np.float32)  # a copy: the caller may use its array again
     except (TypeError, ValueError) as error:
         raise EditError(f"the latents are not an array of numbers: {error}") from error
     array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array

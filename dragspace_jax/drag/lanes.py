@@ -83,15 +83,7 @@ def moved(
 
     outcome = jnp.where(used, state.outcome[lane_from], Outcome.INVALID)
     state = dataclasses.replace(state, **taken(_lane_parts(state), lane_from), **taken(_row_parts(state), row_from))
-    lanes = Lanes(
-        base=taken(lanes.base, lane_from),
-        settings=start.settings,
-        mask=start.mask,
-        lane=start.lane,
-        targets_yx=start.targets_yx,
-        valid=start.valid,
-    )
-    return lanes, dataclasses.replace(state, outcome=outcome)
+    return Lanes.of(start, taken(lanes.base, lane_from)), dataclasses.replace(state, outcome=outcome)
 
 
 _ROW_FIELDS = ("handles_yx", "reference")

@@ -43,6 +43,18 @@ class Lanes:
     targets_yx: jax.Array
     valid: jax.Array
 
+    @classmethod
+    def of(cls, start: Start, base: Base) -> Lanes:
+        """The lanes of edits whose bases are known."""
+        return cls(
+            base=base,
+            settings=start.settings,
+            mask=start.mask,
+            lane=start.lane,
+            targets_yx=start.targets_yx,
+            valid=start.valid,
+        )
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,14 +126,6 @@ def begin(engine: Engine, space: Space, start: Start) -> tuple[Lanes, DragState]
     coordinates, base = jax.vmap(lambda ws: space.encode(engine.model, ws))(start.ws)
     block = engine.plan.top
     channels = engine.model.config.block_channels(block)
-    lanes = Lanes(
-        base=base,
-        settings=start.settings,
-        mask=start.mask,
-        lane=start.lane,
-        targets_yx=start.targets_yx,
-        valid=start.valid,
-    )
     state = DragState(
         coordinates=coordinates,
         solver=jax.vmap(lambda rate, x: Adam(rate).init(x))(start.settings.learning_rate, coordinates),
@@ -133,7 +137,7 @@ def begin(engine: Engine, space: Space, start: Start) -> tuple[Lanes, DragState]
         since=jnp.zeros(count, jnp.int32),
         outcome=jnp.full(count, Outcome.RUNNING, jnp.int32),
     )
-    return lanes, state
+    return Lanes.of(start, base), state
 
 
 def latents(space: Space, lanes: Lanes, state: DragState) -> jax.Array:

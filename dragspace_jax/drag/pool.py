@@ -75,6 +75,9 @@ class Pool:
       lanes, handles: B and N, multiples of the number of devices.
       programs: compiled for the devices.
       work: where to count what is executed.
+
+    Attributes:
+      compile_seconds: what compiling the chunk took.
     """
 
     def __init__(self, model: Generator, kind: Job, *, lanes: int, handles: int, programs: Programs, work: Work):
@@ -86,6 +89,7 @@ class Pool:
         self._since, self._steps = np.zeros(lanes), np.zeros(lanes, np.int64)
         self._fresh = np.zeros(lanes, bool)
         self._run: Any = None
+        self.compile_seconds = self._pace = 0.0
         self._lanes, self._state = programs.empty(self._engine, self._space, self._start())
 
     def _table_of(self, lanes: int, handles: int) -> Table:
@@ -139,17 +143,27 @@ class Pool:
             )
             self._fresh[:] = False
         self._compile()
+        self._launched = time.perf_counter()
         self._state, self._executed = self._run(self._engine, self._space, self._lanes, self._state)
 
     def _compile(self) -> None:
         if self._run is None:
+            began = time.perf_counter()
             lowered = self._programs.run.lower(self._engine, self._space, self._lanes, self._state)
             self._run = lowered.compile()
+            self.compile_seconds = time.perf_counter() - began
 
     def memory(self) -> int:
-        """Bytes of scratch space that a chunk needs on each device."""
+        """Bytes needed on each device beside the model: a chunk's scratch, and lanes that are being filled again."""
         self._compile()
-        return int(self._run.memory_analysis().temp_size_in_bytes)
+        held = sum(leaf.nbytes for leaf in jax.tree.leaves((self._lanes, self._state)))
+        return int(self._run.memory_analysis().temp_size_in_bytes) + 2 * held // len(self._programs.devices)
+
+    @property
+    def seconds_left(self) -> float:
+        """What the longest edit may still take at the pace of the last chunk, if it runs to its last step."""
+        limits = [0 if job is None else job.settings.steps for job in self._jobs]
+        return float((np.array(limits) - self._steps).max()) * self._pace
 
     def collect(self) -> Callable[[], list[Finished]]:
         """Wait for the chunk and free the lanes that have finished.
@@ -161,6 +175,7 @@ class Pool:
         outcome, steps, handles_yx, executed = jax.device_get(
             (self._state.outcome, self._state.iteration, self._state.handles_yx, self._executed)
         )
+        self._pace = (time.perf_counter() - self._launched) / max(int(executed.max()), 1)
         held = np.array([job is not None for job in self._jobs])
         self._count(np.where(held, steps - self._steps, 0), int(executed.sum()))
         self._steps = np.where(held, steps, 0)
@@ -180,7 +195,7 @@ class Pool:
                 Finished(
                     job=job,
                     outcome=Outcome(int(outcome[lane])),
-                    ws=latents[lane],
+                    ws=latents[lane].copy(),  # a view would keep all lanes' latents alive
                     handles_yx=handles,
                     steps=int(steps[lane]),
                     seconds=now - float(since[lane]),

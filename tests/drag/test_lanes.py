@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from dragspace_jax.drag import BatchError, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one, loop
 from dragspace_jax.drag.edit import make_edit
 from dragspace_jax.drag.features import make_engine
+from dragspace_jax.drag.pool import Pool
 from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import WPlus, fit_pca
 from dragspace_jax.stylegan2.generator import Generator
@@ -82,7 +83,11 @@ def test_one_step_of_many_is_one_step_of_each(tiny_generator: Generator) -> None
 
 
 @pytest.mark.parametrize(("lanes", "chunk", "reverse"), [(1, 7, False), (4, 5, True), ("auto", 8, False)])
-def test_results_do_not_depend_on_the_batch(tiny_generator: Generator, lanes, chunk: int, reverse: bool) -> None:
+def test_results_do_not_depend_on_the_batch(
+    tiny_generator: Generator, lanes, chunk: int, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reverse:  # shrink whatever compiling takes
+        monkeypatch.setattr(Pool, "seconds_left", 1e9)
     edits = requests(tiny_generator, 9)
     batch = drag_many(tiny_generator, iter(edits[::-1] if reverse else edits), lanes=lanes, chunk=chunk)
     results = by_id(batch)
@@ -123,7 +128,7 @@ def test_bad_edits_harm_no_other(tiny_generator: Generator) -> None:
     edits = requests(tiny_generator, 5)
     edits[1] = dataclasses.replace(edits[1], ws=np.full((8, 16), 3e38, np.float32))  # overflows on the way
     edits[2] = dataclasses.replace(edits[2], handles_yx=[[40, 3]], targets_yx=[[1, 1]])
-    edits[4] = dataclasses.replace(edits[4], settings=DragSettings(steps=-1))
+    edits[4] = dataclasses.replace(edits[4], settings=DragSettings(steps=3_000_000_000))
     results = by_id(drag_many(tiny_generator, edits, lanes=4))
     assert results["edit 1"].outcome == Outcome.NOT_FINITE
     assert results["edit 1"].steps == 1
@@ -135,6 +140,30 @@ def test_bad_edits_harm_no_other(tiny_generator: Generator) -> None:
         assert results[name].distances.shape == (0,)
     for i in (0, 3):
         assert_same(results[f"edit {i}"], tiny_generator, edits[i])
+
+
+def test_what_the_caller_does_meanwhile(tiny_generator: Generator) -> None:
+    """It may use its arrays again, it may fail, and it may give what is no edit."""
+    edits = requests(tiny_generator, 3, dataclasses.replace(SETTINGS, steps=4))
+    buffer = np.empty_like(edits[0].ws)
+
+    def reusing() -> Iterator[EditRequest]:
+        for edit in edits:
+            buffer[:] = edit.ws
+            yield dataclasses.replace(edit, ws=buffer)
+        raise OSError("the disk is gone")
+
+    batch = drag_many(tiny_generator, reusing(), lanes=4)
+    results = by_id(next(batch) for _ in range(3))
+    for edit in edits:
+        assert_same(results[edit.id], tiny_generator, edit)
+        assert results[edit.id].ws.base is None  # pyright: ignore[reportOptionalMemberAccess]
+    with pytest.raises(OSError, match="disk"):
+        next(batch)
+    wrong = drag_many(tiny_generator, [edits[0], {"id": "x"}], lanes=4)  # pyright: ignore[reportArgumentType]
+    assert next(wrong).id == "edit 0"
+    with pytest.raises(TypeError, match="EditRequest"):
+        next(wrong)
 
 
 def test_only_bad_edits_and_none_at_all(tiny_generator: Generator) -> None:
