@@ -7,7 +7,6 @@ its place and renamed into it, so a half-written one never looks whole.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.resources
 import json
 import shutil
@@ -51,22 +50,6 @@ class ModelCard:
     discriminator: DiscriminatorConfig | None
     source: dict[str, Any]
     files: dict[str, int]
-
-
-def parameters(module: nnx.Module) -> dict[str, jax.Array]:
-    """All parameters and buffers of a network by their dotted names."""
-    return {
-        ".".join(str(part) for part in path): variable[...] for path, variable in nnx.to_flat_state(nnx.state(module))
-    }
-
-
-def fingerprint(network: Generator | Discriminator) -> str:
-    """A short hash of a network's architecture and parameters: the same network, the same name."""
-    digest = hashlib.sha256(json.dumps(network.config.to_json()).encode())
-    for name, value in sorted(parameters(network).items()):
-        digest.update(f"{name} {value.shape}".encode())
-        digest.update(np.asarray(value).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Generator:

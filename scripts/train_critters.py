@@ -29,12 +29,13 @@ from flax import nnx
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dragspace_jax.checkpoint import build_generator, load, parameters, save_parameters
+from dragspace_jax.checkpoint import build_generator, load, save_parameters
 from dragspace_jax.critters import KINDS, LATENT_DIM, entangle, render
 from dragspace_jax.critters.attributes import NAMES
 from dragspace_jax.critters.renderer import SEGMENTS
 from dragspace_jax.stylegan2 import Generator, GeneratorConfig
 from dragspace_jax.stylegan2.mapping import Mapping, normalise_second_moment
+from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
 
 COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_hue")

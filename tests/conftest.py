@@ -16,9 +16,10 @@ import numpy as np
 from click.testing import CliRunner, Result
 from flax import nnx
 
-from dragspace_jax.checkpoint import build_generator, parameters, save_parameters
+from dragspace_jax.checkpoint import build_generator, save_parameters
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.parameters import parameters
 
 # What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -11,17 +11,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dragspace_jax.checkpoint import (
-    ModelError,
-    build_generator,
-    fingerprint,
-    load,
-    load_discriminator,
-    parameters,
-    read_card,
-    save_parameters,
-)
+from dragspace_jax.checkpoint import ModelError, build_generator, load, load_discriminator, read_card, save_parameters
 from dragspace_jax.stylegan2 import ConfigError, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from dragspace_jax.stylegan2.parameters import fingerprint, parameters
 
 
 def test_round_trip(tmp_path: Path, tiny_folder: Path, tiny_generator: Generator) -> None:

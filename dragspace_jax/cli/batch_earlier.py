@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dragspace_jax.checkpoint import fingerprint
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
 
 _BEGINNING = b'{"id": '  # of every record, so that a torn one is told from a file of something else
 

@@ -15,13 +15,12 @@ import jax
 from dragspace_jax.drag.capacity import Device
 from dragspace_jax.drag.features import make_engine
 from dragspace_jax.drag.loop import Start, advance, begin
-from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator
 
 
-def compiled_iteration(model: Generator, space: Space, start: Start) -> Callable[..., Any]:
-    """`advance` for this model, space and edit; where the model lies on several devices, `advance` itself."""
-    leaves, structure = jax.tree.flatten((model, space, start))
+def compiled_iteration(model: Generator, start: Start) -> Callable[..., Any]:
+    """`advance` for this model and edit; where the model lies on several devices, `advance` itself."""
+    leaves, structure = jax.tree.flatten((model, start))
     devices = {device for leaf in jax.tree.leaves(model) for device in leaf.devices()}
     if len(devices) > 1:
         return advance
@@ -35,8 +34,8 @@ def _compiled(structure: Any, shapes: tuple[tuple[tuple[int, ...], str], ...], d
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
     leaves = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
-    model, space, start = on_device(jax.tree.unflatten(structure, leaves))
+    model, start = on_device(jax.tree.unflatten(structure, leaves))
     handles = start.handles_yx.shape[0]
     engine = jax.eval_shape(lambda model: make_engine(model, start.settings, handles), model)
-    lanes, state = jax.eval_shape(begin, engine, space, start)
-    return advance.lower(on_device(engine), space, on_device(lanes), on_device(state)).compile()
+    lanes, state = jax.eval_shape(begin, engine, start)
+    return advance.lower(on_device(engine), on_device(lanes), on_device(state)).compile()

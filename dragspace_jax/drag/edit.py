@@ -53,6 +53,11 @@ def default_feature_block(resolution: int) -> int:
     return 128 if resolution >= 256 else resolution // 2
 
 
+_POSITIVE = ("learning_rate", "steps", "tolerance", "radius_motion", "radius_track")
+_NOT_NEGATIVE = ("half_life", "slow_down", "momentum", "mask_weight", "stall")
+_CHOICES = {"solver": ("adam", "adam-norm"), "noise": ("const", "none"), "dtype": ("float32", "bfloat16")}
+
+
 def _static(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={"static": True})
 
@@ -64,8 +69,14 @@ class DragSettings:
 
     Attributes:
       feature_block: resolution of the block whose features are followed; None: `default_feature_block`.
-      learning_rate: of Adam.
+      learning_rate: of the solver; in units of the space's coordinates.
+      half_life: iterations in which the learning rate halves; 0: it stays.
+      slow_down: mean distance of the handles to their targets, in pixels, below which the learning rate falls in
+        proportion; 0: it does not.
+      solver: `adam`, a second moment a coordinate, or `adam-norm`, one for all, which keeps the gradient's direction.
+      momentum: of the solver, Adam's beta 1.
       steps: the most iterations.
+      tolerance: distance in pixels of the image at which a handle has arrived; None: `stop_distance`.
       radius_motion, radius_track: radii of the motion loss and of the tracking window.
       mask_weight: λ of the mask's term.
       stall: end a drag whose handles have come no nearer for so many iterations (the sum of their distances); 0: never.
@@ -77,7 +88,12 @@ class DragSettings:
 
     feature_block: int | None = _static(None)
     learning_rate: float = 1e-3
+    half_life: float = 0.0
+    slow_down: float = 0.0
+    solver: Literal["adam", "adam-norm"] = _static("adam")
+    momentum: float = _static(0.9)
     steps: int = 300
+    tolerance: float | None = None
     radius_motion: float = _static(3.0)
     radius_track: float = _static(12.0)
     mask_weight: float = 20.0
@@ -92,14 +108,18 @@ class DragSettings:
         Raises:
           EditError: a number out of range, a feature block that the model does not have, or windows for a mask.
         """
-        for name in ("learning_rate", "steps", "radius_motion", "radius_track", "mask_weight", "stall"):
+        tolerance = stop_distance(config.resolution) if self.tolerance is None else self.tolerance
+        self = dataclasses.replace(self, tolerance=tolerance)
+        for name in _POSITIVE + _NOT_NEGATIVE:
             value = getattr(self, name)
             if not isinstance(value, Real) or not math.isfinite(value) or value < 0:
                 raise EditError(f"{name} is {value!r}; it must be a finite number, not negative")
             if float(value) > (_LARGEST_INT if name in ("steps", "stall") else _LARGEST_FLOAT):
                 raise EditError(f"{name} is {value!r}; that is too large a number")
-            if value == 0 and name not in ("mask_weight", "stall"):
+            if value == 0 and name in _POSITIVE:
                 raise EditError(f"{name} is {value!r}; it must be positive")
+        if self.momentum >= 1:
+            raise EditError(f"momentum is {self.momentum!r}; it must be below 1")
         for name in ("steps", "stall"):
             if not isinstance(getattr(self, name), Integral):
                 raise EditError(f"{name} is {getattr(self, name)!r}; it must be a whole number")
@@ -108,7 +128,7 @@ class DragSettings:
             raise EditError(
                 "engine is 'window'; an edit with a mask needs 'whole', since the mask is compared everywhere"
             )
-        for name, known in (("noise", ("const", "none")), ("dtype", ("float32", "bfloat16"))):
+        for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise EditError(f"{name} is {getattr(self, name)!r}; a drag takes {' or '.join(known)}")
         block = default_feature_block(config.resolution) if self.feature_block is None else self.feature_block

@@ -23,7 +23,7 @@ class Intake:
     """What waits to be dragged.
 
     Attributes:
-      queues: the waiting edits of each kind; kinds differ in space, static settings or in having masks.
+      queues: the waiting edits of each kind; kinds differ in their space's shape, static settings or masks.
       invalid: results of the edits that were refused.
       exhausted: nothing more will be read.
       failure: what the caller's iterator raised, if that is why.
@@ -87,4 +87,5 @@ class Intake:
 def _kind(job: Job) -> Hashable:
     """What edits must share to run in one program."""
     leaves, structure = jax.tree.flatten(job.space)
-    return structure, tuple(map(id, leaves)), jax.tree.structure(job.settings), job.edit.mask is None
+    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
+    return structure, shapes, jax.tree.structure(job.settings), job.edit.mask is None

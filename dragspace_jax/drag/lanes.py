@@ -21,14 +21,11 @@ from dragspace_jax.drag.capacity import Device
 from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.loop import DragState, Lanes, Start, begin, latents, step
-from dragspace_jax.spaces import Space
 
 _AXIS = "lanes"
 
 
-def run_chunk(
-    engine: Engine, space: Space, lanes: Lanes, state: DragState, *, length: int
-) -> tuple[DragState, jax.Array]:
+def run_chunk(engine: Engine, lanes: Lanes, state: DragState, *, length: int) -> tuple[DragState, jax.Array]:
     """Up to `length` iterations, fewer once no lane runs any more → state, iterations executed int32 [1]."""
 
     def goes_on(carry: tuple[DragState, jax.Array]) -> jax.Array:
@@ -37,30 +34,30 @@ def run_chunk(
 
     def once(carry: tuple[DragState, jax.Array]) -> tuple[DragState, jax.Array]:
         state, done = carry
-        return step(engine, space, lanes, state)[0], done + 1
+        return step(engine, lanes, state)[0], done + 1
 
     state, done = jax.lax.while_loop(goes_on, once, (state, jnp.zeros((), jnp.int32)))
     return state, done[None]
 
 
-def empty(engine: Engine, space: Space, start: Start) -> tuple[Lanes, DragState]:
+def empty(engine: Engine, start: Start) -> tuple[Lanes, DragState]:
     """Lanes in which nothing runs."""
-    lanes, state = begin(engine, space, start)
+    lanes, state = begin(engine, start)
     return lanes, dataclasses.replace(state, outcome=jnp.full_like(state.outcome, Outcome.INVALID))
 
 
 def refill(
-    engine: Engine, space: Space, lanes: Lanes, state: DragState, start: Start, fresh: jax.Array, fresh_rows: jax.Array
+    engine: Engine, lanes: Lanes, state: DragState, start: Start, fresh: jax.Array, fresh_rows: jax.Array
 ) -> tuple[Lanes, DragState]:
     """Begin the edits of `start` in the lanes `fresh` bool [B], with the handles `fresh_rows` bool [N]."""
-    new_lanes, new_state = begin(engine, space, start)
+    new_lanes, new_state = begin(engine, start)
 
     def chosen(new: Any, old: Any, which: jax.Array) -> Any:
         return jax.tree.map(lambda n, o: jnp.where(which.reshape(which.shape + (1,) * (n.ndim - 1)), n, o), new, old)
 
     by_lane = chosen(_lane_parts(new_state), _lane_parts(state), fresh)
     by_row = chosen(_row_parts(new_state), _row_parts(state), fresh_rows)
-    # The table knows all handles, those that go on as well; of a base only the fresh lanes' are new.
+    # The table knows all handles and spaces, those that go on as well; of a base only the fresh lanes' are new.
     lanes = dataclasses.replace(new_lanes, base=chosen(new_lanes.base, lanes.base, fresh))
     return lanes, dataclasses.replace(new_state, **by_lane, **by_row)
 
@@ -129,20 +126,20 @@ class Programs:
     @cached_property
     def run(self) -> Any:
         """`run_chunk`; the state is donated."""
-        return self._compiled(partial(run_chunk, length=self.chunk), 2, 2, donated=(3,))
+        return self._compiled(partial(run_chunk, length=self.chunk), 1, 2, donated=(2,))
 
     @cached_property
     def refill(self) -> Any:
         """`refill`; lanes and state are donated."""
-        return self._compiled(refill, 2, 5, donated=(2, 3))
+        return self._compiled(refill, 1, 5, donated=(1, 2))
 
     @cached_property
     def empty(self) -> Any:
-        return self._compiled(empty, 2, 1)
+        return self._compiled(empty, 1, 1)
 
     @cached_property
     def latents(self) -> Any:
-        return self._compiled(latents, 1, 2)
+        return self._compiled(latents, 0, 2)
 
     @cached_property
     def moved(self) -> Any:

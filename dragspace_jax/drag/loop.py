@@ -13,11 +13,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.adam import Adam, SolverState
-from dragspace_jax.drag.edit import DragSettings, Outcome, stop_distance
+from dragspace_jax.drag.edit import DragSettings, Outcome
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.motion import distances, motion_loss
+from dragspace_jax.drag.schedule import scheduled_rate
+from dragspace_jax.drag.solvers import SolverState, make_solver
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space
 
@@ -28,6 +29,7 @@ class Lanes:
     """What B edits keep constant while they run.
 
     Attributes:
+      space: each lane's; its arrays have a leading B, so lanes may have different bases of one shape.
       base: what the space does not move; its arrays have a leading B.
       settings: resolved; its numbers are [B].
       mask: [B, H, W] float32, 1 where the image must stay, or None.
@@ -36,6 +38,7 @@ class Lanes:
       valid: bool [N], False for what only fills up the arrays.
     """
 
+    space: Space
     base: Base
     settings: DragSettings
     mask: jax.Array | None
@@ -47,6 +50,7 @@ class Lanes:
     def of(cls, start: Start, base: Base) -> Lanes:
         """The lanes of edits whose bases are known."""
         return cls(
+            space=start.space,
             base=base,
             settings=start.settings,
             mask=start.mask,
@@ -108,9 +112,10 @@ class Start:
     Attributes:
       ws: [B, L, D], latents to start from.
       handles_yx: [N, 2] float32, whole pixels.
-      settings, mask, lane, targets_yx, valid: as in `Lanes`.
+      space, settings, mask, lane, targets_yx, valid: as in `Lanes`.
     """
 
+    space: Space
     ws: jax.Array
     handles_yx: jax.Array
     settings: DragSettings
@@ -120,15 +125,15 @@ class Start:
     valid: jax.Array
 
 
-def begin(engine: Engine, space: Space, start: Start) -> tuple[Lanes, DragState]:
+def begin(engine: Engine, start: Start) -> tuple[Lanes, DragState]:
     """Set up lanes; features are first computed by the first iteration."""
     count, handles = start.ws.shape[0], start.handles_yx.shape[0]
-    coordinates, base = jax.vmap(lambda ws: space.encode(engine.model, ws))(start.ws)
+    coordinates, base = jax.vmap(lambda space, ws: space.encode(engine.model, ws))(start.space, start.ws)
     block = engine.plan.top
     channels = engine.model.config.block_channels(block)
     state = DragState(
         coordinates=coordinates,
-        solver=jax.vmap(lambda rate, x: Adam(rate).init(x))(start.settings.learning_rate, coordinates),
+        solver=jax.vmap(lambda settings, x: make_solver(settings).init(x))(start.settings, coordinates),
         handles_yx=start.handles_yx,
         reference=jnp.zeros((handles, channels)),
         start_features=None if start.mask is None else jnp.zeros((count, block, block, channels)),
@@ -140,12 +145,12 @@ def begin(engine: Engine, space: Space, start: Start) -> tuple[Lanes, DragState]
     return Lanes.of(start, base), state
 
 
-def latents(space: Space, lanes: Lanes, state: DragState) -> jax.Array:
+def latents(lanes: Lanes, state: DragState) -> jax.Array:
     """The lanes' latents: [B, L, D]."""
-    return jax.vmap(space.latents)(state.coordinates, lanes.base)
+    return jax.vmap(lambda space, x, base: space.latents(x, base))(lanes.space, state.coordinates, lanes.base)
 
 
-def step(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
+def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
     """One iteration: synthesise, track, test for the stop, loss, update (the order of DESIGN §5.4).
 
     An iteration that reaches the targets, or meets a number that is not finite, makes no update.
@@ -153,15 +158,17 @@ def step(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[
     side, settings, lane = engine.model.config.resolution, lanes.settings, lanes.lane
     count = state.coordinates.shape[0]
     first = state.iteration == 0
+    tolerance = jnp.asarray(settings.tolerance)[lane]
 
     def objective(coordinates: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]]:
-        styles = jax.vmap(lambda x, base: space.decode(engine.model, x, base))(coordinates, lanes.base)
+        decode = jax.vmap(lambda space, x, base: space.decode(engine.model, x, base))
+        styles = decode(lanes.space, coordinates, lanes.base)
         reader = engine.read({name: style[:, 0] for name, style in styles.items()}, state.handles_yx, lane, settings)
         frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         reference = jnp.where(first[lane][:, None], features_at(frozen, state.handles_yx), state.reference)
         handles = track(frozen, reference, state.handles_yx, settings.pixels(settings.radius_track, side))
         radius = settings.pixels(settings.radius_motion, side)
-        loss = _per_lane(motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius), lane, count)
+        loss = _per_lane(motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius, tolerance), lane, count)
         start = state.start_features
         if lanes.mask is not None and start is not None:
             start = jnp.where(first[:, None, None, None], frozen.features, start)
@@ -172,16 +179,17 @@ def step(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[
         return jnp.sum(loss), (loss, handles, reference, start)
 
     (_, (loss, handles, reference, start)), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)
-    coordinates, solver = jax.vmap(lambda rate, *moved: Adam(rate).step(*moved))(
-        settings.learning_rate, gradient, state.solver, state.coordinates
-    )
-
     far = jnp.where(lanes.valid, distances(handles, lanes.targets_yx), 0.0)
     total = _per_lane(far, lane, count)
+    handles_of = _per_lane(lanes.valid.astype(jnp.float32), lane, count)
+    rate = scheduled_rate(settings, state.iteration, total / jnp.maximum(handles_of, 1.0))
+    coordinates, solver = jax.vmap(lambda settings, *moved: make_solver(settings).step(*moved))(
+        dataclasses.replace(settings, learning_rate=rate), gradient, state.solver, state.coordinates
+    )
     nearer = total < state.nearest
     since = jnp.where(nearer, 0, state.since + 1)
     iteration = state.iteration + 1
-    reached = _per_lane((far > stop_distance(side)).astype(jnp.int32), lane, count) == 0
+    reached = _per_lane((far > tolerance).astype(jnp.int32), lane, count) == 0
     finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(coordinates), 1)
     ends = {
         Outcome.NOT_FINITE: ~finite,
@@ -208,7 +216,7 @@ def step(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[
         since=jnp.where(running, since, state.since),
         outcome=jnp.where(running, outcome, state.outcome),
     )
-    return after, StepInfo(handles_yx=after.handles_yx, ws=latents(space, lanes, after), loss=loss)
+    return after, StepInfo(handles_yx=after.handles_yx, ws=latents(lanes, after), loss=loss)
 
 
 def _per_lane(values: jax.Array, lane: jax.Array, count: int) -> jax.Array:
@@ -222,9 +230,9 @@ def _where_lane(chosen: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, donate_argnames=("state",))
-def advance(engine: Engine, space: Space, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
+def advance(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
     """`step` as a compiled program; `state` is donated."""
-    return step(engine, space, lanes, state)
+    return step(engine, lanes, state)
 
 
 begin_compiled = jax.jit(begin)

@@ -20,12 +20,18 @@ def magnitude(x: jax.Array) -> jax.Array:
 
 
 def motion_loss(
-    reader: PatchReader, handles_yx: jax.Array, targets_yx: jax.Array, valid: jax.Array, radius: int
+    reader: PatchReader,
+    handles_yx: jax.Array,
+    targets_yx: jax.Array,
+    valid: jax.Array,
+    radius: int,
+    tolerance: jax.Array,
 ) -> jax.Array:
     """Pull the features around each handle one pixel towards its target.
 
     For a handle p farther than 1 px from its target: the mean over the pixels q whose stretched position lies within
-    `radius` of p, and over channels, of |F(q + d) − stop_gradient(F(q))|, d the unit vector to the target.
+    `radius` of p, and over channels, of |F(q + d) − stop_gradient(F(q))|, d the unit vector to the target. A handle
+    that shall come nearer than 1 px is pulled until it has; d is then what is left of the way.
 
     Args:
       reader: the current features, zero outside the image.
@@ -33,6 +39,7 @@ def motion_loss(
       targets_yx: [N, 2] float32, pixels.
       valid: bool [N]; other handles add nothing.
       radius: in pixels.
+      tolerance: [N], distance at which a handle has arrived, pixels.
 
     Returns:
       Each handle's term: [N].
@@ -44,7 +51,7 @@ def motion_loss(
 
     gap = targets_yx - handles_yx
     far = distances(handles_yx, targets_yx)
-    direction = gap / (far[:, None] + 1e-7)
+    direction = gap / (jnp.maximum(far, 1.0)[:, None] + 1e-7)
     shifted = jnp.zeros((*patches.shape[:1], size, size, patches.shape[-1]), patches.dtype)
     for row in (-1, 0, 1):
         for column in (-1, 0, 1):
@@ -61,4 +68,4 @@ def motion_loss(
     near = squared[0][:, :, None] + squared[1][:, None, :] < radius**2
     counted = (near & inside[0][:, :, None] & inside[1][:, None, :]).astype(per_pixel.dtype)
     mean = jnp.sum(counted * per_pixel, (1, 2)) / jnp.maximum(jnp.sum(counted, (1, 2)), 1.0)
-    return jnp.where(valid & (far > 1.0), mean, 0.0)
+    return jnp.where(valid & (far > jnp.minimum(tolerance, 1.0)), mean, 0.0)

@@ -71,7 +71,7 @@ class Pool:
 
     Args:
       model: the generator.
-      kind: any job of the kind the pool is for: same space, same static settings, masks or none.
+      kind: any job of the kind the pool is for: spaces of one shape, same static settings, masks or none.
       lanes, handles: B and N, multiples of the number of devices.
       programs: compiled for the devices.
       work: where to count what is executed.
@@ -83,19 +83,19 @@ class Pool:
     def __init__(self, model: Generator, kind: Job, *, lanes: int, handles: int, programs: Programs, work: Work):
         self._model, self._kind, self._programs, self._work = model, kind, programs, work
         self._engine = programs.placed(make_engine(model, kind.settings, handles / lanes), divided=False)
-        self._space = programs.placed(kind.space, divided=False)
         self._table = self._table_of(lanes, handles)
         self._jobs: list[Job | None] = [None] * lanes
         self._since, self._steps = np.zeros(lanes), np.zeros(lanes, np.int64)
         self._fresh = np.zeros(lanes, bool)
         self._run: Any = None
         self.compile_seconds = self._pace = 0.0
-        self._lanes, self._state = programs.empty(self._engine, self._space, self._start())
+        self._lanes, self._state = programs.empty(self._engine, self._start())
 
     def _table_of(self, lanes: int, handles: int) -> Table:
         return Table(
             lanes=lanes,
             handles=handles,
+            space=self._kind.space,
             settings=self._kind.settings,
             masked=self._kind.edit.mask is not None,
             config=self._model.config,
@@ -127,7 +127,7 @@ class Pool:
         """Give the job a lane, if one is free and its handles have room beside it."""
         for lane, other in enumerate(self._jobs):
             if other is None and self._table.fits(lane, job.handles):
-                self._table.put(lane, job.edit, job.ws, job.settings)
+                self._table.put(lane, job.edit, job.ws, job.space, job.settings)
                 self._jobs[lane], self._fresh[lane] = job, True
                 self._since[lane], self._steps[lane] = time.perf_counter(), 0
                 return True
@@ -139,17 +139,17 @@ class Pool:
             rows = (self._table.owner >= 0) & self._fresh[np.maximum(self._table.owner, 0)]
             fresh, fresh_rows = self._programs.placed((self._fresh.copy(), rows), divided=True)
             self._lanes, self._state = self._programs.refill(
-                self._engine, self._space, self._lanes, self._state, self._start(), fresh, fresh_rows
+                self._engine, self._lanes, self._state, self._start(), fresh, fresh_rows
             )
             self._fresh[:] = False
         self._compile()
         self._launched = time.perf_counter()
-        self._state, self._executed = self._run(self._engine, self._space, self._lanes, self._state)
+        self._state, self._executed = self._run(self._engine, self._lanes, self._state)
 
     def _compile(self) -> None:
         if self._run is None:
             began = time.perf_counter()
-            lowered = self._programs.run.lower(self._engine, self._space, self._lanes, self._state)
+            lowered = self._programs.run.lower(self._engine, self._lanes, self._state)
             self._run = lowered.compile()
             self.compile_seconds = time.perf_counter() - began
 
@@ -182,7 +182,7 @@ class Pool:
         done = np.flatnonzero(held & (outcome != Outcome.RUNNING)).tolist()
         if not done:
             return list
-        ws = self._programs.latents(self._space, self._lanes, self._state)
+        ws = self._programs.latents(self._lanes, self._state)
         ws.copy_to_host_async()
         left = [(lane, self._leave(lane), handles_yx[self._table.rows(lane)]) for lane in done]
         now, since = time.perf_counter(), self._since.copy()
@@ -231,7 +231,7 @@ class Pool:
             place = next((i for i in range(lanes) if jobs[i] is None and table.fits(i, job.handles)), None)
             if place is None:
                 return False
-            table.put(place, job.edit, job.ws, job.settings)
+            table.put(place, job.edit, job.ws, job.space, job.settings)
             jobs[place], lane_from[place] = job, lane
             row_from[table.rows(place)] = self._table.rows(lane)
         used = np.array([job is not None for job in jobs])

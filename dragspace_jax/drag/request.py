@@ -26,7 +26,7 @@ class EditRequest:
       ws: [L, D] or [1, L, D], the image's latents.
       handles_yx, targets_yx: [N, 2], pixels of the image, (y, x).
       mask: [H, W], 1 where the image must stay, or None.
-      space: coordinates to move in; None: W+ on the first 6 layers. Give edits that share a space the same object.
+      space: coordinates to move in; None: W+ on the first 6 layers. Different bases of one shape share a program.
       settings: None: `DragSettings()`.
     """
 

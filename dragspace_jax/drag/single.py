@@ -90,19 +90,24 @@ def drag_one(
     settings = (DragSettings() if settings is None else settings).resolved(model.config, masked=mask is not None)
     edit = make_edit(handles_yx, targets_yx, model.config.resolution, mask)
     table = Table(
-        lanes=1, handles=len(edit.handles_yx), settings=settings, masked=mask is not None, config=model.config
+        lanes=1,
+        handles=len(edit.handles_yx),
+        space=space,
+        settings=settings,
+        masked=mask is not None,
+        config=model.config,
     )
-    table.put(0, edit, check_latents(model.config, ws), settings)
+    table.put(0, edit, check_latents(model.config, ws), space, settings)
 
     began, first = time.perf_counter(), None
     packed = table.start()
-    advance = compiled_iteration(model, space, packed)
+    advance = compiled_iteration(model, packed)
     engine = make_engine(model, settings, len(edit.handles_yx))
-    lanes, state = begin_compiled(engine, space, packed)
-    begins_with = np.asarray(latents_compiled(space, lanes, state))[0]
+    lanes, state = begin_compiled(engine, packed)
+    begins_with = np.asarray(latents_compiled(lanes, state))[0]
     infos = []
     while not infos or int(state.outcome[0]) == Outcome.RUNNING:
-        state, info = advance(engine, space, lanes, state)
+        state, info = advance(engine, lanes, state)
         infos.append(jax.device_get(info))
         first = time.perf_counter() - began if first is None else first
         if on_progress is not None:

@@ -9,14 +9,24 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dragspace_jax.drag.edit import DragSettings, Edit
 from dragspace_jax.drag.loop import Start
+from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import GeneratorConfig
 
-_NUMBERS = {"learning_rate": np.float32, "steps": np.int32, "mask_weight": np.float32, "stall": np.int32}
+_NUMBERS = {
+    "learning_rate": np.float32,
+    "half_life": np.float32,
+    "slow_down": np.float32,
+    "steps": np.int32,
+    "tolerance": np.float32,
+    "mask_weight": np.float32,
+    "stall": np.int32,
+}
 """The settings that may differ from lane to lane."""
 
 
@@ -25,6 +35,7 @@ class Table:
 
     Args:
       lanes, handles: numbers B and N of rows, each a multiple of `devices`.
+      space: any edit's; all have spaces of its shape.
       settings: resolved; all edits share what is static in them.
       masked: whether the edits have masks; all or none.
       config: the model's.
@@ -36,6 +47,7 @@ class Table:
         *,
         lanes: int,
         handles: int,
+        space: Space,
         settings: DragSettings,
         masked: bool,
         config: GeneratorConfig,
@@ -43,6 +55,9 @@ class Table:
     ):
         self.settings, self.devices = settings, devices
         self.ws = np.zeros((lanes, config.num_ws, config.w_dim), np.float32)
+        leaves, self._structure = jax.tree.flatten(space)
+        # Lanes without an edit hold a whole space as well: nothing divides by zero there.
+        self.spaces = [np.repeat(np.asarray(leaf)[None], lanes, 0) for leaf in leaves]
         self.numbers = {name: np.full(lanes, getattr(settings, name), kind) for name, kind in _NUMBERS.items()}
         self.mask = np.zeros((lanes, config.resolution, config.resolution), np.float32) if masked else None
         self.owner = np.full(handles, -1)
@@ -59,13 +74,15 @@ class Table:
         """Whether so many rows of handles are free for the lane."""
         return int(np.sum(self.owner[self._part(lane)] < 0)) >= handles
 
-    def put(self, lane: int, edit: Edit, ws: np.ndarray, settings: DragSettings) -> None:
+    def put(self, lane: int, edit: Edit, ws: np.ndarray, space: Space, settings: DragSettings) -> None:
         """Place an edit that fits: ws [L, D], settings resolved."""
         part = self._part(lane)
         rows = part.start + np.flatnonzero(self.owner[part] < 0)[: len(edit.handles_yx)]
         self.owner[rows] = lane
         self.handles_yx[rows], self.targets_yx[rows] = edit.handles_yx, edit.targets_yx
         self.ws[lane] = ws
+        for stack, leaf in zip(self.spaces, jax.tree.leaves(space), strict=True):
+            stack[lane] = leaf
         for name, numbers in self.numbers.items():
             numbers[lane] = getattr(settings, name)
         if self.mask is not None:
@@ -84,6 +101,7 @@ class Table:
         local = np.maximum(self.owner, 0) % (len(self.ws) // self.devices)
         numbers: dict[str, Any] = {name: jnp.asarray(values) for name, values in self.numbers.items()}
         return Start(
+            space=jax.tree.unflatten(self._structure, map(jnp.asarray, self.spaces)),
             ws=jnp.asarray(self.ws),
             handles_yx=jnp.asarray(self.handles_yx),
             settings=dataclasses.replace(self.settings, **numbers),

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2 import Generator, Styles
+from dragspace_jax.stylegan2.parameters import fingerprint
 
 
 class SpaceError(DragspaceError):
@@ -38,9 +40,21 @@ class Base:
 
 
 class Space(ABC):
-    """A W-like space on the first `layers` layers of W+; a pytree."""
+    """A W-like space on the first `layers` layers of W+; a pytree, so that a batch may hold one a lane.
 
+    Attributes:
+      name: as the command line has it.
+      layers: number n of moving layers.
+      model: fingerprint of the model that the space was measured on; empty if it suits any.
+    """
+
+    name: ClassVar[str]
     layers: int
+    model: str = ""
+
+    @abstractmethod
+    def dim(self, w_dim: int) -> int:
+        """Number K of coordinates, for a W of width D."""
 
     @abstractmethod
     def coordinates(self, moving: jax.Array) -> jax.Array:
@@ -58,6 +72,16 @@ class Space(ABC):
         """Raises SpaceError if the space does not fit the model."""
         if not isinstance(self.layers, int) or not 1 <= self.layers <= model.config.num_ws:
             raise SpaceError(f"layers is {self.layers}; the model has {model.config.num_ws} layers of W+")
+        if self.model and self.model != fingerprint(model):
+            raise SpaceError(
+                f"the basis was fitted on another model, {self.model} by its fingerprint; this one is "
+                f"{fingerprint(model)}: fit a basis of it (dragspace fit-pca)"
+            )
+
+    def check_width(self, model: Generator, width: int) -> None:
+        """Raises SpaceError if the space is not one of a W of the model's width."""
+        if width != model.config.w_dim:
+            raise SpaceError(f"the basis is of a W of width {width}; the model's is {model.config.w_dim}")
 
     def encode(self, model: Generator, ws: jax.Array) -> tuple[jax.Array, Base]:
         """ws [L, D] → coordinates [K] and the base."""

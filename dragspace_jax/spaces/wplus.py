@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,11 @@ def default_layers(num_ws: int) -> int:
 class WPlus(Space):
     """The first `layers` latents of W+, each for itself: K = n·D."""
 
+    name: ClassVar[str] = "w+"
     layers: int = dataclasses.field(default=DEFAULT_LAYERS, metadata={"static": True})
+
+    def dim(self, w_dim: int) -> int:
+        return self.layers * w_dim
 
     def coordinates(self, moving: jax.Array) -> jax.Array:
         return moving.reshape(-1)
@@ -39,7 +44,11 @@ class W(Space):
     As in the published loop, the other moving layers take layer 0's latent from the start, so there is no residual.
     """
 
+    name: ClassVar[str] = "w"
     layers: int = dataclasses.field(default=DEFAULT_LAYERS, metadata={"static": True})
+
+    def dim(self, w_dim: int) -> int:
+        return w_dim
 
     def coordinates(self, moving: jax.Array) -> jax.Array:
         return moving[0]

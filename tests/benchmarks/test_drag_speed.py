@@ -15,7 +15,7 @@ from dragspace_jax.benchmarks.drag_speed import BenchmarkError, Plan, compare, m
 from dragspace_jax.benchmarks.machine import cores
 from dragspace_jax.benchmarks.torch_baseline import transferred
 from dragspace_jax.benchmarks.torch_reference.transfer import our_generator
-from dragspace_jax.checkpoint import parameters
+from dragspace_jax.stylegan2.parameters import parameters
 
 RATES = Rates(flops=1e11, bandwidth=1e10, matmul_side=1, dtype="float32")
 

@@ -66,13 +66,15 @@ def test_one_step_of_many_is_one_step_of_each(tiny_generator: Generator) -> None
 
     def stepped(chosen: Sequence[EditRequest], lanes: int, rows: int) -> tuple[Table, loop.DragState, loop.StepInfo]:
         made = [make_edit(e.handles_yx, e.targets_yx, side) for e in chosen]
-        table = Table(lanes=lanes, handles=rows, settings=settings, masked=False, config=tiny_generator.config)
+        table = Table(
+            lanes=lanes, handles=rows, space=space, settings=settings, masked=False, config=tiny_generator.config
+        )
         for lane, (edit, request) in enumerate(zip(made, chosen, strict=True)):
-            table.put(lane, edit, np.asarray(request.ws), settings)
+            table.put(lane, edit, np.asarray(request.ws), space, settings)
         engine = make_engine(tiny_generator, settings, 1)
-        constants, state = loop.begin_compiled(engine, space, table.start())
-        state, _ = loop.advance(engine, space, constants, state)
-        return table, *loop.advance(engine, space, constants, state)
+        constants, state = loop.begin_compiled(engine, table.start())
+        state, _ = loop.advance(engine, constants, state)
+        return table, *loop.advance(engine, constants, state)
 
     table, _, together = stepped(edits, lanes=6, rows=13)
     for lane, request in enumerate(edits):

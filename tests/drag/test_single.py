@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.checkpoint import build_generator, parameters
+from dragspace_jax.checkpoint import build_generator
 from dragspace_jax.drag import DragSettings, EditError, Outcome, drag_one, loop, make_edit
 from dragspace_jax.spaces import SpaceError, WPlus, fit_pca
 from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.parameters import parameters
 
 SETTINGS = DragSettings(learning_rate=0.05, steps=25)
 HANDLE, TARGET = [[14.0, 12.0]], [[14.0, 20.0]]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from dragspace_jax.checkpoint import build_generator, parameters
+from dragspace_jax.checkpoint import build_generator
 from dragspace_jax.drag import DragSettings, EditError, drag_one
 from dragspace_jax.drag.features import Engine, make_engine, make_plan
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.windows import BlockWindow, window_chain
 
 TOLERANCE = 1e-5
