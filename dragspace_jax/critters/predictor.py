@@ -1,0 +1,164 @@
+"""Reads landmarks, segmentation and attributes off a picture of a critter: the judge of what an edit did.
+
+A small network for both kinds, trained on the renderer alone (`scripts/train_predictor.py`), so that pictures which a
+generator made are judged by what the world looks like. Landmarks are expectations over a heat map (integral
+regression, arXiv 1711.08229), which is finer than its grid; attributes are read off features gathered by the same
+heat maps.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from dragspace_jax.critters.attributes import ATTRIBUTES
+from dragspace_jax.critters.renderer import LANDMARKS, SEGMENTS
+from dragspace_jax.errors import DragspaceError
+
+SIDE = 128
+"""Side in pixels of the pictures it reads."""
+_CELL = 4  # px of the picture under one cell of the heat maps
+_BATCH = 32
+_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+class PredictorError(DragspaceError):
+    """Pictures that the predictor does not read, or weights that are not its own."""
+
+
+class Prediction(NamedTuple):
+    """landmarks_yx [B, P, 2] in pixels, in the order of LANDMARKS; segmentation [B, H, W] int32, indices into
+    SEGMENTS; attributes [B, A] in the units of ATTRIBUTES."""
+
+    landmarks_yx: np.ndarray
+    segmentation: np.ndarray
+    attributes: np.ndarray
+
+
+class Reading(NamedTuple):
+    """What the network gives: landmarks_yx [B, P, 2] in pixels, logits [B, 64, 64, segments], attributes [B, A] with
+    their ranges mapped to [-1, 1]."""
+
+    landmarks_yx: jax.Array
+    logits: jax.Array
+    attributes: jax.Array
+
+
+def _convolution(inputs: int, outputs: int, rngs: nnx.Rngs, *, side: int = 3, stride: int = 1) -> nnx.Conv:
+    return nnx.Conv(inputs, outputs, (side, side), strides=(stride, stride), rngs=rngs)
+
+
+class Predictor(nnx.Module):
+    """An hourglass from 64 px over 8 px to 32 px, with a head for each question."""
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.stem = _convolution(12, 24, rngs)
+        self.down32, self.at32 = _convolution(24, 40, rngs, stride=2), _convolution(40, 40, rngs)
+        self.down16, self.at16 = _convolution(40, 80, rngs, stride=2), _convolution(80, 80, rngs)
+        self.down8, self.at8 = _convolution(80, 128, rngs, stride=2), _convolution(128, 128, rngs)
+        self.narrow16, self.up16 = _convolution(128, 80, rngs, side=1), _convolution(80, 80, rngs)
+        self.narrow32, self.up32 = _convolution(80, 40, rngs, side=1), _convolution(40, 40, rngs)
+        self.last = _convolution(40, 48, rngs)
+        self.heat = _convolution(48, len(LANDMARKS), rngs, side=1)
+        self.segments = _convolution(48, 4 * len(SEGMENTS), rngs, side=1)
+        self.hidden = nnx.Linear(128 + len(LANDMARKS) * (48 + 2), 96, rngs=rngs)
+        self.attributes = nnx.Linear(96, len(ATTRIBUTES), rngs=rngs)
+
+    def __call__(self, images: jax.Array) -> Reading:
+        """images [B, 128, 128, 3] in [-1, 1] → a reading."""
+        count = images.shape[0]
+        x = images.reshape(count, 64, 2, 64, 2, 3).transpose(0, 1, 3, 2, 4, 5).reshape(count, 64, 64, 12)
+        x = jax.nn.silu(self.stem(x))
+        x32 = jax.nn.silu(self.down32(x))
+        x32 = x32 + jax.nn.silu(self.at32(x32))
+        x16 = jax.nn.silu(self.down16(x32))
+        x16 = x16 + jax.nn.silu(self.at16(x16))
+        x8 = jax.nn.silu(self.down8(x16))
+        x8 = x8 + jax.nn.silu(self.at8(x8))
+        x = x16 + _doubled(self.narrow16(x8))
+        x = x + jax.nn.silu(self.up16(x))
+        x = x32 + _doubled(self.narrow32(x))
+        x = x + jax.nn.silu(self.up32(x))
+        x = jax.nn.silu(self.last(x))
+        heat = jax.nn.softmax(self.heat(x).reshape(count, -1, len(LANDMARKS)), 1)
+        centre = jnp.arange(SIDE // _CELL, dtype=jnp.float32) * _CELL + 0.5 * (_CELL - 1)
+        places = jnp.stack(jnp.meshgrid(centre, centre, indexing="ij"), -1).reshape(-1, 2)
+        landmarks = jnp.einsum("bqp,qd->bpd", heat, places)
+        around = jnp.einsum("bqp,bqc->bpc", heat, x.reshape(count, -1, 48))
+        seen = [x8.mean((1, 2)), around.reshape(count, -1), landmarks.reshape(count, -1) / SIDE - 0.5]
+        logits = self.segments(x).reshape(count, 32, 32, 2, 2, len(SEGMENTS)).transpose(0, 1, 3, 2, 4, 5)
+        return Reading(
+            landmarks_yx=landmarks,
+            logits=logits.reshape(count, 64, 64, len(SEGMENTS)),
+            attributes=self.attributes(jax.nn.silu(self.hidden(jnp.concatenate(seen, 1)))),
+        )
+
+
+def _doubled(x: jax.Array) -> jax.Array:
+    return jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
+
+
+def scaled_attributes(attributes: jax.Array) -> jax.Array:
+    """Attributes [B, A] with their ranges mapped to [-1, 1]."""
+    low, high = (jnp.asarray([getattr(a, end) for a in ATTRIBUTES], jnp.float32)[None] for end in ("low", "high"))
+    return (attributes - low) / (high - low) * 2.0 - 1.0
+
+
+def load_predictor(path: str | Path | None = None) -> Predictor:
+    """The embedded predictor, or one from an npz that `scripts/train_predictor.py` wrote.
+
+    Raises:
+      PredictorError: the file is not such weights.
+    """
+    place = importlib.resources.files("dragspace_jax.critters") / "weights" / "predictor.npz" if path is None else path
+    graph, state = nnx.split(nnx.eval_shape(lambda: Predictor(rngs=nnx.Rngs(0))))
+    try:
+        with np.load(str(place), allow_pickle=False) as stored:
+            values = {name: np.asarray(stored[name], np.float32) for name in stored.files}
+    except _BROKEN as error:
+        raise PredictorError(f"{place} is not the weights of a predictor ({error})") from error
+    flat = {".".join(map(str, where)): (where, variable) for where, variable in nnx.to_flat_state(state)}
+    if values.keys() != flat.keys() or any(values[n].shape != v.shape for n, (_, v) in flat.items()):
+        raise PredictorError(f"{place} is not the weights of this predictor: names or shapes differ")
+    filled = [(where, variable.replace(jnp.asarray(values[name]))) for name, (where, variable) in flat.items()]
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def predictor_card() -> dict[str, Any]:
+    """The embedded predictor's errors on held-out pictures, as its training measured them."""
+    card = importlib.resources.files("dragspace_jax.critters") / "weights" / "predictor.json"
+    return json.loads(card.read_text())
+
+
+@jax.jit
+def _read(predictor: Predictor, images: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    reading = predictor(images)
+    logits = jax.image.resize(reading.logits, (images.shape[0], SIDE, SIDE, len(SEGMENTS)), "bilinear")
+    low, high = (jnp.asarray([getattr(a, end) for a in ATTRIBUTES], jnp.float32)[None] for end in ("low", "high"))
+    attributes = low + (high - low) * 0.5 * (reading.attributes + 1.0)
+    return reading.landmarks_yx, jnp.argmax(logits, -1).astype(jnp.int32), attributes
+
+
+def predict(predictor: Predictor, images: np.ndarray) -> Prediction:
+    """Read pictures [B, 128, 128, 3] in [-1, 1], in batches of one compiled shape.
+
+    Raises:
+      PredictorError: pictures of another shape, or none.
+    """
+    if images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3) or not len(images):
+        raise PredictorError(f"the pictures have shape {images.shape}; the predictor reads [B, {SIDE}, {SIDE}, 3]")
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        part = np.asarray(images[start : start + _BATCH], np.float32)
+        filled = np.concatenate([part, np.repeat(part[-1:], _BATCH - len(part), 0)])
+        parts.append([np.asarray(x)[: len(part)] for x in _read(predictor, jnp.asarray(filled))])
+    return Prediction(*(np.concatenate(values) for values in zip(*parts, strict=True)))

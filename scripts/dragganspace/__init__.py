@@ -1,0 +1,1 @@
+"""The parts of the DragGANSpace study (`scripts/dragganspace_study.py`)."""

@@ -1,0 +1,155 @@
+"""The cells of the study: where to drag and how, one cell a combination; every cell runs the same edits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from dragspace_jax.drag import DragSettings
+from dragspace_jax.spaces import Displacement, Space, WPlus, default_layers
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.stylegan2 import GeneratorConfig
+
+ALL_LAYERS = 12  # of the embedded models
+CAP = 150  # iterations
+FINE = 0.5  # px: the tolerance that is the same for all, beside the published one
+# Learning rates in units of W, and in standard deviations for whitened coordinates.
+PLAIN_RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 4e-2)
+WHITE_RATES = (3e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1)
+LAYERS = (3, 6, 10, ALL_LAYERS)
+COMPONENTS = (8, 16, 32)
+
+SpaceName = Literal["full", "pca", "displacement"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One way to drag.
+
+    Attributes:
+      space: `full` (W+), `pca` or `displacement`.
+      layers: moving layers.
+      components: of a basis; 0 for `full`.
+      power: of the whitening.
+      fine: stop at `FINE` px instead of the published tolerance.
+      rate, solver, momentum, slow_down, half_life: as in `DragSettings`.
+    """
+
+    space: SpaceName
+    layers: int
+    components: int = 0
+    power: float = 0.0
+    rate: float
+    solver: Literal["adam", "adam-norm"] = "adam"
+    momentum: float = 0.9
+    slow_down: float = 0.0
+    half_life: float = 0.0
+    fine: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names the cell's files."""
+        coordinates = f"{self.components}w{self.power:g}" if self.components else ""
+        schedule = f"-slow{self.slow_down:g}" if self.slow_down else ""
+        schedule += f"-half{self.half_life:g}" if self.half_life else ""
+        tolerance = "-fine" if self.fine else ""
+        return (
+            f"{self.space}{coordinates}-n{self.layers}-{self.solver}-m{self.momentum:g}-lr{self.rate:g}"
+            f"{schedule}{tolerance}"
+        )
+
+    @property
+    def program(self) -> tuple[object, ...]:
+        """Cells that share it run in one compiled program."""
+        return self.space, self.layers, self.components, self.solver, self.momentum
+
+    @property
+    def contender(self) -> tuple[object, ...]:
+        """Cells that differ in the learning rate only: each contender runs at its own best."""
+        return tuple(value for name, value in dataclasses.asdict(self).items() if name != "rate")
+
+    def settings(self, config: GeneratorConfig) -> DragSettings:
+        return DragSettings(
+            learning_rate=self.rate,
+            solver=self.solver,
+            momentum=self.momentum,
+            slow_down=self.slow_down,
+            half_life=self.half_life,
+            steps=CAP,
+            tolerance=FINE if self.fine else None,
+        ).resolved(config)
+
+    def chart(self, pca: PCA, displacements: Displacement | None) -> Space:
+        """The cell's space, from bases of all components."""
+        if self.space == "full":
+            return WPlus(layers=self.layers)
+        if self.space == "pca":
+            return dataclasses.replace(pca.truncated(self.components).whitened(self.power), layers=self.layers)
+        assert displacements is not None
+        return displacements.truncated(self.components).whitened(self.power)
+
+
+def grid() -> list[Cell]:
+    """The published claims: layers × {full, PCA with several k, whitened and not} × learning rates, Adam."""
+    cells = []
+    for layers in LAYERS:
+        cells += [Cell(space="full", layers=layers, rate=rate) for rate in PLAIN_RATES]
+        for components in COMPONENTS:
+            for power, rates in ((0.0, PLAIN_RATES), (1.0, WHITE_RATES)):
+                cells += [
+                    Cell(space="pca", layers=layers, components=components, power=power, rate=rate) for rate in rates
+                ]
+    return cells
+
+
+def rivals(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
+    """Beyond the paper: scales by explained variance, solvers and the displacements of drags, at both tolerances."""
+    half_rates = tuple((plain * white) ** 0.5 for plain, white in zip(PLAIN_RATES[1:], WHITE_RATES, strict=True))
+    norm_rates, white_norm_rates = (2e-3, 5e-3, 1e-2, 2e-2), (1e-2, 2e-2, 3e-2, 5e-2, 8e-2)
+    spaces: list[tuple[SpaceName, int, float, tuple[float, ...], tuple[float, ...]]] = [
+        ("full", 0, 0.0, PLAIN_RATES[2:], norm_rates),
+        ("pca", 32, 0.0, PLAIN_RATES[2:], norm_rates),
+        ("pca", 32, 0.5, half_rates[1:], (5e-3, 1e-2, 2e-2, 3e-2)),
+        ("pca", 32, 1.0, WHITE_RATES[1:], white_norm_rates),
+        ("pca", 64, 1.0, WHITE_RATES[1:], white_norm_rates),
+        ("displacement", 32, 0.0, (5e-3, 1e-2, 2e-2, 4e-2, 8e-2), (1e-2, 2e-2, 4e-2, 8e-2)),
+        ("displacement", 32, 1.0, (2e-2, 5e-2, 1e-1, 2e-1, 4e-1), (5e-2, 1e-1, 2e-1, 4e-1)),
+    ]
+    cells = []
+    for space, k, power, adam_rates, rates_of_norm in spaces:
+        common: dict[str, Any] = {"space": space, "layers": layers, "components": k, "power": power}
+        for fine in (False, True):
+            cells += [Cell(**common, rate=round(rate, 6), fine=fine) for rate in adam_rates]
+            cells += [Cell(**common, rate=rate, solver="adam-norm", fine=fine) for rate in rates_of_norm]
+    return cells
+
+
+def schedules(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
+    """Hybrid learning rates: fast at first, slow near the target or late; more and less momentum."""
+    cells = []
+    changes: list[dict[str, Any]] = [
+        {"slow_down": 4.0}, {"slow_down": 8.0}, {"half_life": 20.0}, {"momentum": 0.5}, {"momentum": 0.0},
+        {"momentum": 0.5, "slow_down": 4.0},
+    ]  # fmt: skip
+    for change in changes:
+        for fine in (False, True):
+            for rate in (3e-2, 5e-2, 8e-2):
+                cells.append(
+                    Cell(
+                        space="pca", layers=layers, components=32, power=1.0, solver="adam-norm",
+                        rate=rate, fine=fine, **change,
+                    )
+                )  # fmt: skip
+            for rate in (5e-3, 1e-2, 2e-2):
+                cells.append(Cell(space="full", layers=layers, rate=rate, fine=fine, **change))
+    return cells
+
+
+def by_program(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
+    """The cells in groups that share a compiled program, each cell once."""
+    groups: dict[tuple[object, ...], dict[str, Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.program, {})[cell.key] = cell
+    for group in groups.values():
+        yield list(group.values())

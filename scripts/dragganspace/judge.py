@@ -1,0 +1,85 @@
+"""What became of the edits, measured on the pictures: the true landmark's place, SSIM, PSNR, distance to W."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from dragspace_jax.critters.predictor import load_predictor, predict
+from dragspace_jax.drag import Outcome
+from dragspace_jax.metrics.distance import mahalanobis
+from dragspace_jax.metrics.preservation import preservation
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.rendering import render_images
+from scripts.dragganspace.cells import Cell
+from scripts.dragganspace.edits import StudyEdit
+from scripts.dragganspace.runs import write_arrays
+
+FIGURES = (
+    "reached", "steps", "tracked", "landmark", "ssim_inside", "ssim_outside", "psnr_inside", "psnr_outside",
+    "mahalanobis",
+)  # fmt: skip
+"""One number an edit: whether it arrived, iterations, px of the tracked handle and of the true landmark to the target,
+SSIM and PSNR in dB to the start, and the Mahalanobis distance of the moving layers (samples of W: about 1)."""
+
+
+class Judge:
+    """Judges the cells of one model.
+
+    Args:
+      model: the generator.
+      edits: those that every cell ran.
+      pca: of its W, all components.
+    """
+
+    def __init__(self, model: Generator, edits: Sequence[StudyEdit], pca: PCA):
+        self._model, self._edits, self._pca = model, edits, pca
+        self._predictor = load_predictor()
+        self._before = render_images(model, np.stack([edit.ws for edit in edits]))
+        self._started = self._landmarks(self._before)
+
+    def _landmarks(self, images: np.ndarray) -> np.ndarray:
+        """[E, 2], each edit's landmark as the predictor sees it."""
+        places = predict(self._predictor, np.clip(images, -1.0, 1.0)).landmarks_yx
+        return np.asarray(places)[np.arange(len(self._edits)), [edit.landmark for edit in self._edits]]
+
+    def figures(self, cell: Cell, results: Any) -> dict[str, np.ndarray]:
+        """{name: [E]} of `FIGURES`; results as `runs` keeps them."""
+        after = render_images(self._model, results["ws"])
+        ends = self._landmarks(after)
+        # How far the landmark went, both ends seen by the same eye, whose bias then cancels.
+        handles, targets = (np.stack([getattr(e, name) for e in self._edits]) for name in ("handle_yx", "target_yx"))
+        missed = np.linalg.norm(handles + (ends - self._started) - targets, axis=1)
+        kept = [
+            dataclasses.asdict(preservation(b, a, e.region))
+            for b, a, e in zip(self._before, after, self._edits, strict=True)
+        ]
+        pca = self._pca
+        far = mahalanobis(
+            results["ws"][:, : cell.layers], *(np.asarray(x) for x in (pca.mean, pca.components, pca.variance))
+        )
+        return {
+            "reached": (results["outcome"] == Outcome.REACHED).astype(np.float64),
+            "steps": results["steps"].astype(np.float64),
+            "tracked": results["distance"].astype(np.float64),
+            "landmark": missed,
+            **{name: np.array([each[name] for each in kept]) for name in kept[0]},
+            "mahalanobis": far,
+        }
+
+
+def judge_cells(judge: Judge, cells: Sequence[Cell], folder: Path, progress: Progress) -> None:
+    """Judge all cells that have run and are not judged yet, into `folder`/judged."""
+    judged = folder / "judged"
+    judged.mkdir(exist_ok=True)
+    unique = {cell.key: cell for cell in cells}
+    waiting = [c for k, c in unique.items() if (folder / f"{k}.npz").exists() and not (judged / f"{k}.npz").exists()]
+    for cell in progress.track(waiting, description=f"{folder.name}: judging"):
+        with np.load(folder / f"{cell.key}.npz") as results:
+            write_arrays(judged / f"{cell.key}.npz", **judge.figures(cell, results))

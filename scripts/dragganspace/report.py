@@ -1,0 +1,141 @@
+"""The report: tables of Markdown, a table of all cells for other programs, and the plots of both."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from scripts.dragganspace.cells import ALL_LAYERS, COMPONENTS, LAYERS, Cell, grid, rivals, schedules
+from scripts.dragganspace.judge import FIGURES
+from scripts.dragganspace.plots import plot_contenders, plot_rates
+from scripts.dragganspace.tables import (
+    HEADER,
+    Row,
+    best_rates,
+    difference,
+    figures_of,
+    markdown,
+    name_of,
+    read_rows,
+    steps_ratio,
+)
+
+
+def write_report(folders: Sequence[Path], error: float, pace: dict[str, float], docs: Path) -> None:
+    """Write tables.md, cells.csv and the plots of what is judged.
+
+    Args:
+      folders: of the models' cells.
+      error: the predictor's own, px: no difference below it counts.
+      pace: seconds a step by contender's space, relative to each other; may be empty.
+      docs: the folder to write to.
+    """
+    docs.mkdir(parents=True, exist_ok=True)
+    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules()], folders)
+    parts = ["# Tables of the DragGANSpace study", "", _claims(claims, error, pace), _low_rates(claims)]
+    parts += [_beyond(beyond, error, fine) for fine in (False, True)]
+    (docs / "tables.md").write_text("\n".join(parts))
+    _write_csv(docs / "cells.csv", [*claims, *beyond])
+    plot_rates(claims, docs / "rates.png")
+    plot_contenders(beyond, error, docs / "contenders.png")
+
+
+def space_key(cell: Cell) -> str:
+    """What the pace of a step depends on."""
+    return f"{cell.space}{cell.components or ''}-n{cell.layers}-{cell.solver}"
+
+
+def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
+    lines = []
+    best = best_rates(rows, error)
+    for layers in LAYERS:
+        here = [row for row in best if row.cell.layers == layers]
+        base = next((row for row in here if row.cell.space == "full"), None)
+        if base is None:
+            continue
+        for row in here:
+            steps, low, high = steps_ratio(row, base)
+            mine, others = pace.get(space_key(row.cell)), pace.get(space_key(base.cell))
+            seconds = f"{steps * mine / others:.2f}" if mine and others else "–"
+            similar, within = difference(row, base, "ssim_outside")
+            lines.append(
+                [
+                    "all" if layers == ALL_LAYERS else str(layers),
+                    name_of(row.cell),
+                    *figures_of(row),
+                    f"{steps:.2f} ({low:.2f}–{high:.2f})",
+                    seconds,
+                    "" if row is base else f"{similar:+.4f} ± {within:.4f}",
+                ]
+            )
+    header = ("layers", "space", *HEADER, "steps / W+'s (95 %)", "time / W+'s", "SSIM out − W+'s (95 %)")
+    return "\n".join(
+        [
+            "## The claims: each space at its own best learning rate, published tolerance, Adam",
+            "",
+            "Rates of whitened coordinates are in standard deviations.",
+            "",
+            markdown(header, lines),
+        ]
+    )
+
+
+def _low_rates(rows: Sequence[Row]) -> str:
+    """Share reached at every learning rate, at the published number of layers."""
+    parts = ["## Which learning rates arrive (share of targets reached, mean steps), by layers", ""]
+    for power, title in ((0.0, "Coordinates as they lie in W"), (1.0, "Whitened coordinates, rates in σ")):
+        kept = [r for r in rows if r.cell.power == power and (power == 0.0 or r.cell.space == "pca")]
+        rates = sorted({row.cell.rate for row in kept})
+        lines = []
+        for layers in LAYERS:
+            for components in (0, *COMPONENTS):
+                found = {r.cell.rate: r for r in kept if (r.cell.layers, r.cell.components) == (layers, components)}
+                if found:
+                    shown = [
+                        f"{100 * found[rate].mean('reached'):.0f} %, {found[rate].mean('steps'):.0f}"
+                        if rate in found
+                        else "–"
+                        for rate in rates
+                    ]
+                    lines.append([str(layers), f"PCA {components}" if components else "W+", *shown])
+        parts += [f"{title}:", "", markdown(("layers", "space", *(f"{rate:g}" for rate in rates)), lines)]
+    return "\n".join(parts)
+
+
+def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
+    best = best_rates([row for row in rows if row.cell.fine == fine], error)
+    base = next((row for row in best if name_of(row.cell) == "W+"), None)
+    if base is None:
+        return ""
+    lines = []
+    for row in sorted(best, key=lambda row: row.mean("steps")):
+        steps, low, high = steps_ratio(row, base)
+        gaps = [difference(row, base, name) for name in ("landmark", "ssim_outside", "ssim_inside")]
+        lines.append(
+            [
+                name_of(row.cell),
+                *figures_of(row),
+                f"{steps:.2f} ({low:.2f}–{high:.2f})",
+                *(f"{mean:+.3f} ± {half:.3f}" for mean, half in gaps),
+            ]
+        )
+    tolerance = "0.5 px" if fine else "the published one, 2 px"
+    header = ("space", *HEADER, "steps / W+'s (95 %)", "Δ landmark, px", "Δ SSIM out", "Δ SSIM in")
+    return "\n".join(
+        [
+            f"## Beyond the paper: 6 layers, each at its own best learning rate; tolerance {tolerance}",
+            "",
+            markdown(header, lines),
+        ]
+    )
+
+
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+    names = ("space", "layers", "components", "power", "solver", "momentum", "slow_down", "half_life", "fine", "rate")
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, *FIGURES])
+        for row in rows:
+            means = [f"{row.mean(name):.5g}" for name in FIGURES]
+            writer.writerow([*(getattr(row.cell, name) for name in names), *means])

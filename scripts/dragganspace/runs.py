@@ -1,0 +1,103 @@
+"""Running the cells: all that share a program in one batch of lanes; every finished cell is kept on disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from dragspace_jax.drag import DragSettings, EditRequest, LaneResult, Outcome, drag_many
+from dragspace_jax.spaces import Displacement, WPlus, fit_displacements
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.stylegan2 import Generator
+from scripts.dragganspace.cells import Cell, by_program
+from scripts.dragganspace.edits import StudyEdit
+
+LANES = 32
+TRAINING_RATE = 1e-2  # in full W+, where nearly all drags arrive
+
+
+def run_cells(
+    model: Generator,
+    cells: Sequence[Cell],
+    edits: Sequence[StudyEdit],
+    folder: Path,
+    bases: tuple[PCA, Displacement | None],
+    progress: Progress,
+) -> None:
+    """Drag all edits in all cells that have no file in `folder` yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [cell for cell in cells if not (folder / f"{cell.key}.npz").exists()]
+    task = progress.add_task(f"{folder.name}: drags", total=len({c.key for c in missing}) * len(edits))
+    for group in by_program(missing):
+        found: dict[str, dict[int, LaneResult]] = {cell.key: {} for cell in group}
+        for result in drag_many(model, _requests(model, group, edits, bases), lanes=LANES):
+            key, number = result.id.rsplit("/", 1)
+            found[key][int(number)] = result
+            progress.update(task, advance=1, description=f"{folder.name}: {key}")
+            if len(found[key]) == len(edits):
+                _keep(folder / f"{key}.npz", found.pop(key))
+
+
+def _requests(
+    model: Generator, cells: Sequence[Cell], edits: Sequence[StudyEdit], bases: tuple[PCA, Displacement | None]
+) -> Iterator[EditRequest]:
+    for cell in cells:
+        space, settings = cell.chart(*bases), cell.settings(model.config)
+        for number, edit in enumerate(edits):
+            yield EditRequest(
+                id=f"{cell.key}/{number}",
+                ws=edit.ws,
+                handles_yx=edit.handle_yx[None],
+                targets_yx=edit.target_yx[None],
+                space=space,
+                settings=settings,
+            )
+
+
+def _keep(path: Path, results: dict[int, LaneResult]) -> None:
+    ordered = [results[number] for number in range(len(results))]
+    write_arrays(
+        path,
+        outcome=np.array([int(r.outcome) for r in ordered]),
+        steps=np.array([r.steps for r in ordered]),
+        distance=np.array([r.distances.max(initial=np.nan) for r in ordered]),
+        ws=np.stack([r.ws for r in ordered if r.ws is not None]),
+    )
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """An npz, written beside its place and renamed into it."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as staging:
+        np.savez(staging, **arrays)
+    Path(staging.name).rename(path)
+
+
+def train_displacements(
+    model: Generator, edits: Sequence[StudyEdit], layers: int, fingerprint: str, progress: Progress
+) -> Displacement:
+    """Principal displacements of drags in full W+, those that arrived; the edits are others than the study's."""
+    settings = DragSettings(learning_rate=TRAINING_RATE, steps=100)
+    requests = (
+        EditRequest(
+            id=str(number),
+            ws=edit.ws,
+            handles_yx=edit.handle_yx[None],
+            targets_yx=edit.target_yx[None],
+            space=WPlus(layers=layers),
+            settings=settings,
+        )
+        for number, edit in enumerate(edits)
+    )
+    task = progress.add_task("drags for the displacements", total=len(edits))
+    starts, ends = [], []
+    for result in drag_many(model, requests, lanes=LANES):
+        progress.update(task, advance=1)
+        if result.outcome == Outcome.REACHED and result.ws is not None:
+            starts.append(edits[int(result.id)].ws)
+            ends.append(result.ws)
+    return fit_displacements(np.stack(starts), np.stack(ends), layers=layers, model=fingerprint)

@@ -1,0 +1,192 @@
+"""The DragGANSpace study: which of its claims hold on the embedded models, and what is better; resumable.
+
+    python -m scripts.dragganspace_study run --work out/dragganspace      # drags; stop and start as you like
+    python -m scripts.dragganspace_study judge --work out/dragganspace    # likewise
+    python -m scripts.dragganspace_study pace --work out/dragganspace     # time of a step; on a quiet machine
+    python -m scripts.dragganspace_study landscape --work out/dragganspace
+    python -m scripts.dragganspace_study report --work out/dragganspace --docs docs/study
+
+Every cell (a space, its layers, components and whitening, a solver and its learning rate) runs the same edits, 64 a
+model, whose targets are where the renderer puts the landmark after a change (`scripts/dragganspace/edits.py`). What
+became of them is measured on the pictures, by a predictor trained on the renderer.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from dragspace_jax.checkpoint import load
+from dragspace_jax.cli.console import progress
+from dragspace_jax.critters import KINDS
+from dragspace_jax.critters.predictor import predictor_card
+from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_space, save_space
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
+from scripts.dragganspace.cells import Cell, grid, rivals, schedules
+from scripts.dragganspace.edits import StudyEdit, study_edits
+from scripts.dragganspace.judge import Judge, judge_cells
+from scripts.dragganspace.landscape import gradient_shares, plane, roads
+from scripts.dragganspace.pace import LANES, seconds_a_step
+from scripts.dragganspace.plots import plot_landscape, plot_planes
+from scripts.dragganspace.report import space_key, write_report
+from scripts.dragganspace.runs import run_cells, train_displacements
+
+EDITS_SEED, TRAINING_SEED = 1, 2
+TRAINING_EDITS = 512
+LANDSCAPE = (
+    Cell(space="full", layers=DEFAULT_LAYERS, rate=5e-3),
+    Cell(space="pca", layers=DEFAULT_LAYERS, components=32, power=1.0, rate=3e-2, solver="adam-norm"),
+)
+"""Whose ends the landscape lies between."""
+LANDSCAPE_EDITS = {"dog": (0, 1), "cat": (1,)}
+PARTS = {"grid": grid, "rivals": rivals, "schedules": schedules}
+
+
+@click.group()
+def main() -> None:
+    """Measure the claims of DragGANSpace, and what goes beyond them."""
+
+
+def bases_of(model: Generator, kind: str, work: Path) -> tuple[PCA, Displacement]:
+    """The fitted bases of a model, from the work folder if they are there."""
+    pca_file, moved_file = work / f"{kind}-pca.npz", work / f"{kind}-displacement.npz"
+    if not pca_file.exists():
+        save_space(fit_pca(model, samples=1_000_000), pca_file)
+    if not moved_file.exists():
+        edits = study_edits(model, kind, TRAINING_EDITS, first_seed=TRAINING_SEED)
+        with progress() as bar:
+            save_space(train_displacements(model, edits, DEFAULT_LAYERS, fingerprint(model), bar), moved_file)
+    pca, moved = load_space(pca_file), load_space(moved_file)
+    assert isinstance(pca, PCA)
+    assert isinstance(moved, Displacement)
+    return pca, moved
+
+
+def chosen_cells(parts: str) -> list[Cell]:
+    """The cells of the parts named, separated by commas. Raises click.BadParameter."""
+    names = parts.split(",")
+    if unknown := set(names) - set(PARTS):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: known parts are {', '.join(PARTS)}")
+    return [cell for name in names for cell in PARTS[name]()]
+
+
+def models(kinds: str) -> list[tuple[str, Generator]]:
+    return [(kind, load(f"critters-{kind}")) for kind in kinds.split(",")]
+
+
+_work = click.option(
+    "--work", type=click.Path(path_type=Path), default=Path("out/dragganspace"), show_default=True,
+    help="Folder of what has run.",
+)  # fmt: skip
+_kinds = click.option("--models", "kinds", default=",".join(KINDS), show_default=True, help="Of dog and cat.")
+_edits = click.option("--edits", default=64, show_default=True, help="Edits a model.")
+_docs = click.option(
+    "--docs", type=click.Path(path_type=Path), default=Path("docs/study"), show_default=True,
+    help="Folder of tables and plots.",
+)  # fmt: skip
+
+
+@main.command()
+@_work
+@_kinds
+@click.option("--parts", default=",".join(PARTS), show_default=True, help="Of grid, rivals and schedules.")
+@_edits
+def run(work: Path, kinds: str, parts: str, edits: int) -> None:
+    """Drag every edit in every cell; what is there already is not run again."""
+    cells = chosen_cells(parts)
+    work.mkdir(parents=True, exist_ok=True)
+    for kind, model in models(kinds):
+        bases = bases_of(model, kind, work)
+        subjects: list[StudyEdit] = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        with progress() as bar:
+            run_cells(model, cells, subjects, work / f"{kind}-{edits}", bases, bar)
+        click.echo(f"{kind}: {len({c.key for c in cells})} cells of {len(subjects)} edits have run")
+
+
+@main.command()
+@_work
+@_kinds
+@_edits
+def judge(work: Path, kinds: str, edits: int) -> None:
+    """Judge every cell that has run, by its pictures; what is judged already is not judged again."""
+    cells = chosen_cells(",".join(PARTS))
+    for kind, model in models(kinds):
+        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        with progress() as bar:
+            judge_cells(Judge(model, subjects, bases_of(model, kind, work)[0]), cells, work / f"{kind}-{edits}", bar)
+
+
+@main.command()
+@_work
+@_kinds
+def pace(work: Path, kinds: str) -> None:
+    """Time a step in every space, in one run; on a quiet machine."""
+    names = {space_key(cell): cell for cell in [*grid(), *rivals()]}
+    for kind, model in models(kinds):
+        bases = bases_of(model, kind, work)
+        charts = {name: (cell.chart(*bases), cell.settings(model.config)) for name, cell in names.items()}
+        seconds = seconds_a_step(model, charts, study_edits(model, kind, LANES, first_seed=EDITS_SEED))
+        (work / f"{kind}-pace.json").write_text(json.dumps(seconds, indent=1) + "\n")
+        for name, each in seconds.items():
+            base = seconds[space_key(Cell(space="full", layers=names[name].layers, rate=1.0))]
+            click.echo(f"{kind} {name}: {1e3 * each:.3f} ms a step, {each / base:.3f} of full W+")
+
+
+@main.command()
+@_work
+@_kinds
+@_edits
+@_docs
+def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
+    """Plot where the gradient lies, and the mismatch between the ends of two drags."""
+    docs.mkdir(parents=True, exist_ok=True)
+    shares, planes = {}, []
+    ways: dict[str, list[np.ndarray]] = {"W+": [], "PCA 32, whitened": []}
+    for kind, model in models(kinds):
+        bases = bases_of(model, kind, work)
+        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        shares[kind] = gradient_shares(model, subjects, *bases)
+        ends = []
+        for cell in LANDSCAPE:
+            with np.load(work / f"{kind}-{edits}" / f"{cell.key}.npz") as results:
+                ends.append(results["ws"])
+        for each, found in zip(ways.values(), ends, strict=True):
+            each.append(roads(model, subjects, found, 25))
+        for number in LANDSCAPE_EDITS[kind]:
+            positions, values = plane(model, subjects[number], (ends[0][number], ends[1][number]), 25)
+            planes.append((f"{kind}: {subjects[number].name}", positions, values))
+    plot_landscape(shares, docs / "gradient.png")
+    plot_planes(planes, {name: np.concatenate(each) for name, each in ways.items()}, docs / "landscape.png")
+    for name, each in ways.items():
+        profile = np.concatenate(each)
+        rising = np.mean(np.maximum(np.diff(profile, axis=1), 0).sum(1))
+        click.echo(f"{name}: mismatch at the end {profile[:, -1].mean():.3f}, climbed on the way {rising:.3f}")
+    for kind, each in shares.items():
+        held = {name: [round(float(values[k - 1]), 3) for k in (8, 16, 32, 64)] for name, values in each.items()}
+        click.echo(f"{kind}: share held by the first 8, 16, 32, 64 components: {held}")
+
+
+@main.command()
+@_work
+@_kinds
+@_edits
+@_docs
+def report(work: Path, kinds: str, edits: int, docs: Path) -> None:
+    """Write tables.md, cells.csv and the plots."""
+    card = predictor_card()
+    error = max(each["landmark_px"] for name, each in card.items() if name.endswith("drawn"))
+    found = [json.loads(file.read_text()) for kind in kinds.split(",") if (file := work / f"{kind}-pace.json").exists()]
+    shared = set(found[0]).intersection(*found) if found else set()
+    # Each model's paces relative to its own mean, so that neither counts for more.
+    means = {name: float(np.mean([each[name] / np.mean(list(each.values())) for each in found])) for name in shared}
+    write_report([work / f"{kind}-{edits}" for kind in kinds.split(",")], error, means, docs)
+    click.echo(f"written to {docs}; no difference of landmarks below {error} px is claimed")
+
+
+if __name__ == "__main__":
+    main()
