@@ -28,7 +28,8 @@ SIDE = 128
 """Side in pixels of the pictures it reads."""
 _CELL = 4  # px of the picture under one cell of the heat maps
 _BATCH = 32
-_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_HIDDEN = 128
+_BROKEN = (OSError, TypeError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class PredictorError(DragspaceError):
@@ -57,6 +58,17 @@ def _convolution(inputs: int, outputs: int, rngs: nnx.Rngs, *, side: int = 3, st
     return nnx.Conv(inputs, outputs, (side, side), strides=(stride, stride), rngs=rngs)
 
 
+class Head(nnx.Module):
+    """What a predictor has seen [B, F] → attributes [B, A], their ranges mapped to [-1, 1]."""
+
+    def __init__(self, seen: int, *, rngs: nnx.Rngs):
+        self.hidden = nnx.Linear(seen, _HIDDEN, rngs=rngs)
+        self.attributes = nnx.Linear(_HIDDEN, len(ATTRIBUTES), rngs=rngs)
+
+    def __call__(self, seen: jax.Array) -> jax.Array:
+        return self.attributes(jax.nn.silu(self.hidden(seen)))
+
+
 class Predictor(nnx.Module):
     """An hourglass from 64 px over 8 px to 32 px, with a head for each question."""
 
@@ -70,11 +82,17 @@ class Predictor(nnx.Module):
         self.last = _convolution(40, 48, rngs)
         self.heat = _convolution(48, len(LANDMARKS), rngs, side=1)
         self.segments = _convolution(48, 4 * len(SEGMENTS), rngs, side=1)
-        self.hidden = nnx.Linear(128 + len(LANDMARKS) * (48 + 2), 96, rngs=rngs)
-        self.attributes = nnx.Linear(96, len(ATTRIBUTES), rngs=rngs)
+        gathered = 128 + len(LANDMARKS) * (48 + 2)
+        self.level = nnx.LayerNorm(gathered, rngs=rngs)  # these features are large; without it the head goes dead
+        self.head = Head(gathered + 3 * (len(LANDMARKS) + 16), rngs=rngs)
 
     def __call__(self, images: jax.Array) -> Reading:
         """images [B, 128, 128, 3] in [-1, 1] → a reading."""
+        landmarks, logits, seen = self.look(images)
+        return Reading(landmarks, logits, self.head(seen))
+
+    def look(self, images: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """images [B, 128, 128, 3] → landmarks and logits as in `Reading`, and what attributes are read off [B, F]."""
         count = images.shape[0]
         x = images.reshape(count, 64, 2, 64, 2, 3).transpose(0, 1, 3, 2, 4, 5).reshape(count, 64, 64, 12)
         x = jax.nn.silu(self.stem(x))
@@ -94,13 +112,15 @@ class Predictor(nnx.Module):
         places = jnp.stack(jnp.meshgrid(centre, centre, indexing="ij"), -1).reshape(-1, 2)
         landmarks = jnp.einsum("bqp,qd->bpd", heat, places)
         around = jnp.einsum("bqp,bqc->bpc", heat, x.reshape(count, -1, 48))
-        seen = [x8.mean((1, 2)), around.reshape(count, -1), landmarks.reshape(count, -1) / SIDE - 0.5]
+        gathered = [x8.mean((1, 2)), around.reshape(count, -1), landmarks.reshape(count, -1) / SIDE - 0.5]
+        # Hues survive no normalisation: the picture's own colours, at the landmarks and on a grid of 4 × 4.
+        small = images.reshape(count, 32, _CELL, 32, _CELL, 3).mean((2, 4))
+        hues = jnp.einsum("bqp,bqc->bpc", heat, small.reshape(count, -1, 3))
+        grid = small.reshape(count, 4, 8, 4, 8, 3).mean((2, 4))
+        colours = [2.0 * hues.reshape(count, -1), 2.0 * grid.reshape(count, -1)]
+        seen = jnp.concatenate([self.level(jnp.concatenate(gathered, 1)), *colours], 1)
         logits = self.segments(x).reshape(count, 32, 32, 2, 2, len(SEGMENTS)).transpose(0, 1, 3, 2, 4, 5)
-        return Reading(
-            landmarks_yx=landmarks,
-            logits=logits.reshape(count, 64, 64, len(SEGMENTS)),
-            attributes=self.attributes(jax.nn.silu(self.hidden(jnp.concatenate(seen, 1)))),
-        )
+        return landmarks, logits.reshape(count, 64, 64, len(SEGMENTS)), seen
 
 
 def _doubled(x: jax.Array) -> jax.Array:
@@ -122,7 +142,7 @@ def load_predictor(path: str | Path | None = None) -> Predictor:
     place = importlib.resources.files("dragspace_jax.critters") / "weights" / "predictor.npz" if path is None else path
     graph, state = nnx.split(nnx.eval_shape(lambda: Predictor(rngs=nnx.Rngs(0))))
     try:
-        with np.load(str(place), allow_pickle=False) as stored:
+        with open(str(place), "rb") as file, np.load(file, allow_pickle=False) as stored:
             values = {name: np.asarray(stored[name], np.float32) for name in stored.files}
     except _BROKEN as error:
         raise PredictorError(f"{place} is not the weights of a predictor ({error})") from error

@@ -54,7 +54,7 @@ def default_feature_block(resolution: int) -> int:
 
 
 _POSITIVE = ("learning_rate", "steps", "tolerance", "radius_motion", "radius_track")
-_NOT_NEGATIVE = ("half_life", "slow_down", "momentum", "mask_weight", "stall")
+_NOT_NEGATIVE = ("half_life", "slow_down", "pace", "momentum", "mask_weight", "stall")
 _CHOICES = {"solver": ("adam", "adam-norm"), "noise": ("const", "none"), "dtype": ("float32", "bfloat16")}
 
 
@@ -71,8 +71,10 @@ class DragSettings:
       feature_block: resolution of the block whose features are followed; None: `default_feature_block`.
       learning_rate: of the solver; in units of the space's coordinates.
       half_life: iterations in which the learning rate halves; 0: it stays.
-      slow_down: mean distance of the handles to their targets, in pixels, below which the learning rate falls in
-        proportion; 0: it does not.
+      slow_down: mean distance of the handles to their targets below which the learning rate falls in proportion, in
+        pixels of a 512 px image; 0: it does not.
+      pace: by how much the handles shall come nearer in an iteration, in pixels of a 512 px image; the learning rate
+        is turned up and down to keep it; 0: it is not.
       solver: `adam`, a second moment a coordinate, or `adam-norm`, one for all, which keeps the gradient's direction.
       momentum: of the solver, Adam's beta 1.
       steps: the most iterations.
@@ -90,6 +92,7 @@ class DragSettings:
     learning_rate: float = 1e-3
     half_life: float = 0.0
     slow_down: float = 0.0
+    pace: float = 0.0
     solver: Literal["adam", "adam-norm"] = _static("adam")
     momentum: float = _static(0.9)
     steps: int = 300

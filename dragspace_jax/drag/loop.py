@@ -17,7 +17,7 @@ from dragspace_jax.drag.edit import DragSettings, Outcome
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.motion import distances, motion_loss
-from dragspace_jax.drag.schedule import scheduled_rate
+from dragspace_jax.drag.schedule import paced_gain, scheduled_rate
 from dragspace_jax.drag.solvers import SolverState, make_solver
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space
@@ -72,6 +72,8 @@ class DragState:
       reference: [N, C], features of the handles in the first iteration.
       start_features: [B, R, R, C], the whole maps of the first iteration; None without masks.
       iteration: int32 [B], iterations done.
+      far: [B], mean distance of the handles to their targets as last tracked, pixels.
+      gain: [B], what the pace has made of the learning rate.
       nearest: [B], the least sum of the handles' distances to their targets so far, pixels.
       since: int32 [B], iterations since that was reached.
       outcome: int32 [B], an `Outcome`; lanes that are not RUNNING change no more.
@@ -83,6 +85,8 @@ class DragState:
     reference: jax.Array
     start_features: jax.Array | None
     iteration: jax.Array
+    far: jax.Array
+    gain: jax.Array
     nearest: jax.Array
     since: jax.Array
     outcome: jax.Array
@@ -138,6 +142,8 @@ def begin(engine: Engine, start: Start) -> tuple[Lanes, DragState]:
         reference=jnp.zeros((handles, channels)),
         start_features=None if start.mask is None else jnp.zeros((count, block, block, channels)),
         iteration=jnp.zeros(count, jnp.int32),
+        far=jnp.full(count, jnp.inf),
+        gain=jnp.ones(count),
         nearest=jnp.full(count, jnp.inf),
         since=jnp.zeros(count, jnp.int32),
         outcome=jnp.full(count, Outcome.RUNNING, jnp.int32),
@@ -182,9 +188,11 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
     far = jnp.where(lanes.valid, distances(handles, lanes.targets_yx), 0.0)
     total = _per_lane(far, lane, count)
     handles_of = _per_lane(lanes.valid.astype(jnp.float32), lane, count)
-    rate = scheduled_rate(settings, state.iteration, total / jnp.maximum(handles_of, 1.0))
+    left = total / jnp.maximum(handles_of, 1.0)
+    gain = paced_gain(settings, state.gain, state.far, left, side)
+    rate = scheduled_rate(settings, state.iteration, left, side)
     coordinates, solver = jax.vmap(lambda settings, *moved: make_solver(settings).step(*moved))(
-        dataclasses.replace(settings, learning_rate=rate), gradient, state.solver, state.coordinates
+        dataclasses.replace(settings, learning_rate=rate * gain), gradient, state.solver, state.coordinates
     )
     nearer = total < state.nearest
     since = jnp.where(nearer, 0, state.since + 1)
@@ -212,6 +220,8 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
         reference=reference,
         start_features=start,
         iteration=jnp.where(running, iteration, state.iteration),
+        far=jnp.where(running, left, state.far),
+        gain=jnp.where(running, gain, state.gain),
         nearest=jnp.where(running & nearer, total, state.nearest),
         since=jnp.where(running, since, state.since),
         outcome=jnp.where(running, outcome, state.outcome),

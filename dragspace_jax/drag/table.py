@@ -22,6 +22,7 @@ _NUMBERS = {
     "learning_rate": np.float32,
     "half_life": np.float32,
     "slow_down": np.float32,
+    "pace": np.float32,
     "steps": np.int32,
     "tolerance": np.float32,
     "mask_weight": np.float32,

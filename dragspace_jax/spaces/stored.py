@@ -45,10 +45,10 @@ def load_space(path: str | Path) -> Space:
       SpaceError: the file is not a space; its message says what is wrong.
     """
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            raise SpaceError(f"{path} is not a space: it holds one array, not an npz of several")
-        with stored:
+        with Path(path).open("rb") as file:  # numpy leaves a file open that it cannot read
+            stored = np.load(file, allow_pickle=False)
+            if isinstance(stored, np.ndarray):
+                raise SpaceError(f"{path} is not a space: it holds one array, not an npz of several")
             values = {name: np.asarray(stored[name]) for name in stored.files}
     except FileNotFoundError as error:
         raise SpaceError(f"{path} does not exist; dragspace fit-pca writes one") from error

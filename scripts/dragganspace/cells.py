@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from dragspace_jax.drag import DragSettings
+from dragspace_jax.drag.edit import PUBLISHED_SIDE
 from dragspace_jax.spaces import Displacement, Space, WPlus, default_layers
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import GeneratorConfig
@@ -18,7 +19,7 @@ FINE = 0.5  # px: the tolerance that is the same for all, beside the published o
 PLAIN_RATES = (3e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 WHITE_RATES = (3e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1)
 LAYERS = (3, 6, 10, ALL_LAYERS)
-COMPONENTS = (8, 16, 32)
+COMPONENTS = (8, 32)
 
 SpaceName = Literal["full", "pca", "displacement"]
 
@@ -33,7 +34,8 @@ class Cell:
       components: of a basis; 0 for `full`.
       power: of the whitening.
       fine: stop at `FINE` px instead of the published tolerance.
-      rate, solver, momentum, slow_down, half_life: as in `DragSettings`.
+      slow_down, pace: as in `DragSettings`, but in pixels of the 128 px image.
+      rate, solver, momentum, half_life: as in `DragSettings`.
     """
 
     space: SpaceName
@@ -45,6 +47,7 @@ class Cell:
     momentum: float = 0.9
     slow_down: float = 0.0
     half_life: float = 0.0
+    pace: float = 0.0
     fine: bool = False
 
     @property
@@ -53,6 +56,7 @@ class Cell:
         coordinates = f"{self.components}w{self.power:g}" if self.components else ""
         schedule = f"-slow{self.slow_down:g}" if self.slow_down else ""
         schedule += f"-half{self.half_life:g}" if self.half_life else ""
+        schedule += f"-pace{self.pace:g}" if self.pace else ""
         tolerance = "-fine" if self.fine else ""
         return (
             f"{self.space}{coordinates}-n{self.layers}-{self.solver}-m{self.momentum:g}-lr{self.rate:g}"
@@ -74,7 +78,8 @@ class Cell:
             learning_rate=self.rate,
             solver=self.solver,
             momentum=self.momentum,
-            slow_down=self.slow_down,
+            slow_down=self.slow_down * PUBLISHED_SIDE / config.resolution,
+            pace=self.pace * PUBLISHED_SIDE / config.resolution,
             half_life=self.half_life,
             steps=CAP,
             tolerance=FINE if self.fine else None,
@@ -126,24 +131,23 @@ def rivals(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
 
 
 def schedules(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
-    """Hybrid learning rates: fast at first, slow near the target or late; more and less momentum."""
-    cells = []
+    """Hybrid learning rates: slow near the target or late, turned to keep a pace; and less momentum with them."""
+    spaces: list[dict[str, Any]] = [
+        {"space": "full", "rates": (1e-3, 2e-3, 3e-3, 5e-3)},
+        {"space": "pca", "components": 32, "power": 1.0, "rates": (2e-2, 5e-2)},
+        {"space": "pca", "components": 32, "power": 1.0, "solver": "adam-norm", "rates": (1e-2, 2e-2, 3e-2)},
+    ]
     changes: list[dict[str, Any]] = [
-        {"slow_down": 4.0}, {"slow_down": 8.0}, {"half_life": 20.0}, {"momentum": 0.5}, {"momentum": 0.0},
-        {"momentum": 0.5, "slow_down": 4.0},
+        {"slow_down": 4.0}, {"half_life": 20.0}, {"momentum": 0.5}, {"pace": 2.0},
+        {"pace": 2.0, "momentum": 0.5}, {"pace": 2.5, "momentum": 0.5}, {"pace": 2.5, "momentum": 0.7},
     ]  # fmt: skip
-    for change in changes:
-        for fine in (False, True):
-            for rate in (3e-2, 5e-2, 8e-2):
-                cells.append(
-                    Cell(
-                        space="pca", layers=layers, components=32, power=1.0, solver="adam-norm",
-                        rate=rate, fine=fine, **change,
-                    )
-                )  # fmt: skip
-            for rate in (5e-3, 1e-2, 2e-2):
-                cells.append(Cell(space="full", layers=layers, rate=rate, fine=fine, **change))
-    return cells
+    return [
+        Cell(layers=layers, fine=fine, rate=rate, **{k: v for k, v in space.items() if k != "rates"}, **change)
+        for space in spaces
+        for rate in space["rates"]
+        for change in changes
+        for fine in (False, True)
+    ]
 
 
 def by_program(cells: Iterable[Cell]) -> Iterator[list[Cell]]:

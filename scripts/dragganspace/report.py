@@ -132,7 +132,19 @@ def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    names = ("space", "layers", "components", "power", "solver", "momentum", "slow_down", "half_life", "fine", "rate")
+    names = (
+        "space",
+        "layers",
+        "components",
+        "power",
+        "solver",
+        "momentum",
+        "slow_down",
+        "half_life",
+        "pace",
+        "fine",
+        "rate",
+    )
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*names, *FIGURES])

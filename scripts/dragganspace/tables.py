@@ -77,7 +77,7 @@ def difference(row: Row, base: Row, name: str) -> tuple[float, float]:
 
 
 def name_of(cell: Cell) -> str:
-    """How tables call a contender."""
+    """How tables call a contender; px are those of the 128 px image."""
     space = {"full": "W+", "pca": f"PCA {cell.components}", "displacement": f"displacements {cell.components}"}[
         cell.space
     ]
@@ -85,6 +85,7 @@ def name_of(cell: Cell) -> str:
     extra = [cell.solver] if cell.solver != "adam" else []
     extra += [f"momentum {cell.momentum:g}"] if cell.momentum != 0.9 else []
     extra += [f"slow below {cell.slow_down:g} px"] if cell.slow_down else []
+    extra += [f"pace {cell.pace:g} px"] if cell.pace else []
     extra += [f"halved every {cell.half_life:g}"] if cell.half_life else []
     return space + (whitened if cell.components else "") + (f" ({', '.join(extra)})" if extra else "")
 

@@ -12,6 +12,7 @@ import pytest
 from dragspace_jax.drag import BatchError, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one, loop
 from dragspace_jax.drag.edit import make_edit
 from dragspace_jax.drag.features import make_engine
+from dragspace_jax.drag.intake import Intake
 from dragspace_jax.drag.pool import Pool
 from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import WPlus, fit_pca
@@ -228,3 +229,21 @@ def test_more_lanes_than_memory(tiny_generator: Generator, monkeypatch: pytest.M
     monkeypatch.setattr("dragspace_jax.drag.many.free_bytes", lambda devices: 1000)
     with pytest.raises(BatchError, match="fewer lanes"):
         next(drag_many(tiny_generator, requests(tiny_generator, 4), lanes=4))
+
+
+def test_bases_of_one_shape_share_a_program(tiny_generator: Generator) -> None:
+    bases = [fit_pca(tiny_generator, samples=300, seed=seed, components=5) for seed in (0, 1)]
+    charts = [bases[0], bases[1].whitened(), bases[1], bases[0].whitened(0.5)]
+    settings = dataclasses.replace(SETTINGS, solver="adam-norm", pace=8.0)
+    edits = [
+        dataclasses.replace(edit, space=space, settings=settings)
+        for edit, space in zip(requests(tiny_generator, 4), charts, strict=True)
+    ]
+    intake = Intake(tiny_generator, edits)
+    intake.read(None, 10)
+    assert len(intake.queues) == 1
+    results = by_id(drag_many(tiny_generator, edits, lanes=4))
+    moved = [np.asarray(results[edit.id].ws) for edit in edits]
+    for edit in edits:
+        assert_same(results[edit.id], tiny_generator, edit)
+    assert not np.allclose(moved[0], moved[2], atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -55,6 +56,16 @@ def test_a_handle_at_its_target_stops_at_once(tiny_generator: Generator, start: 
     assert result.outcome == Outcome.REACHED
     assert result.steps == 1
     np.testing.assert_array_equal(result.ws, start)
+
+
+def test_a_finer_tolerance_goes_on(tiny_generator: Generator, start: np.ndarray) -> None:
+    """Below the published 2 px, and below the 1 px where the published loop stops to pull."""
+    settings = dataclasses.replace(SETTINGS, tolerance=0.5)
+    result = drag_one(tiny_generator, start, HANDLE, [[14.0, 13.0]], settings=settings)
+    assert result.steps > 1
+    assert result.loss[0] > 0
+    if result.outcome == Outcome.REACHED:
+        assert result.distances.max() <= 0.5
 
 
 def test_the_step_cap_is_exact(tiny_generator: Generator, start: np.ndarray) -> None:

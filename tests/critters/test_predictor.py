@@ -1,0 +1,113 @@
+"""The predictor: what it reads off fresh pictures, what it refuses, and that its weights are small and checked."""
+
+from __future__ import annotations
+
+import importlib.resources
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from dragspace_jax.critters import ATTRIBUTES, KINDS, LANDMARKS, LATENT_DIM, SEGMENTS, Picture, entangle, render
+from dragspace_jax.critters.predictor import (
+    SIDE,
+    Prediction,
+    Predictor,
+    PredictorError,
+    load_predictor,
+    predict,
+    predictor_card,
+)
+
+COUNT = 8  # pictures of each kind
+SLACK = 1.5  # how much worse than the card so few pictures may be
+WEIGHTS = Path(str(importlib.resources.files("dragspace_jax.critters"))) / "weights" / "predictor.npz"
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return load_predictor()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Picture:
+    """COUNT dogs, then COUNT cats, of latents that no training saw."""
+    attributes = entangle(jax.random.normal(jax.random.key(31_415), (COUNT, LATENT_DIM)))
+    parts = [jax.jit(render, static_argnums=(0, 2))(kind, attributes, SIDE) for kind in KINDS]
+    return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *parts)
+
+
+@pytest.fixture(scope="module")
+def found(predictor: Predictor, pictures: Picture) -> Prediction:
+    return predict(predictor, np.asarray(pictures.image))
+
+
+def inside(landmarks_yx: np.ndarray) -> np.ndarray:
+    """Which landmarks [B, P] are in the frame; the card counts no others."""
+    return np.all((landmarks_yx >= 0) & (landmarks_yx <= SIDE - 1), -1)
+
+
+def test_shapes_types_and_ranges(found):
+    assert found.landmarks_yx.shape == (2 * COUNT, len(LANDMARKS), 2)
+    assert found.landmarks_yx.dtype == np.float32
+    assert found.segmentation.shape == (2 * COUNT, SIDE, SIDE)
+    assert found.segmentation.dtype == np.int32
+    assert set(np.unique(found.segmentation)) <= set(range(len(SEGMENTS)))
+    assert found.attributes.shape == (2 * COUNT, len(ATTRIBUTES))
+    assert found.attributes.dtype == np.float32
+
+
+@pytest.mark.parametrize("number", range(len(KINDS)), ids=KINDS)
+def test_fresh_pictures_are_read_as_well_as_the_card_says(pictures, found, number):
+    rows, claimed = slice(number * COUNT, (number + 1) * COUNT), predictor_card()[f"{KINDS[number]}, drawn"]
+    truth = np.asarray(pictures.landmarks_yx)[rows]
+    missed = np.linalg.norm(found.landmarks_yx[rows] - truth, axis=-1)[inside(truth)]
+    assert missed.mean() < SLACK * claimed["landmark_px"]
+    assert claimed["landmark_px"] < 1.0
+    right = found.segmentation[rows] == np.asarray(pictures.segmentation)[rows]
+    assert 1 - right.mean() < SLACK * (1 - claimed["segmentation_accuracy"]) + 0.005
+
+
+@pytest.mark.parametrize("number", range(len(KINDS)), ids=KINDS)
+def test_attributes_are_read_as_well_as_the_card_says(found, number):
+    truth = np.asarray(entangle(jax.random.normal(jax.random.key(31_415), (COUNT, LATENT_DIM))))
+    spread = np.asarray(entangle(jax.random.normal(jax.random.key(27), (2000, LATENT_DIM)))).var(0)
+    missed = np.square(found.attributes[number * COUNT : (number + 1) * COUNT] - truth).mean(0) / spread
+    claimed = np.mean(list(predictor_card()[f"{KINDS[number]}, drawn"]["attributes_r2"].values()))
+    assert missed.mean() < SLACK * (1 - claimed) + 0.02
+    assert claimed > 0.5
+
+
+def test_a_picture_is_read_alike_in_any_batch(predictor, pictures, found):
+    alone = predict(predictor, np.asarray(pictures.image[3:4]))
+    np.testing.assert_allclose(alone.landmarks_yx, found.landmarks_yx[3:4], atol=1e-3)
+    np.testing.assert_allclose(alone.attributes, found.attributes[3:4], atol=1e-3)
+    many = predict(predictor, np.tile(np.asarray(pictures.image), (3, 1, 1, 1)))
+    np.testing.assert_allclose(many.landmarks_yx, np.tile(found.landmarks_yx, (3, 1, 1)), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(2, 64, 64, 3), (2, 128, 128, 1), (128, 128, 3), (0, 128, 128, 3)])
+def test_pictures_of_another_shape_are_refused(predictor, shape):
+    with pytest.raises(PredictorError, match="128, 128, 3"):
+        predict(predictor, np.zeros(shape, np.float32))
+
+
+def test_the_weights_are_small_and_half_precision():
+    assert WEIGHTS.stat().st_size <= 2_000_000
+    with np.load(WEIGHTS, allow_pickle=False) as stored:
+        assert {stored[name].dtype for name in stored.files} == {np.dtype(np.float16)}
+
+
+def test_damaged_weights_are_refused(tmp_path):
+    damaged = tmp_path / "predictor.npz"
+    whole = WEIGHTS.read_bytes()
+    for content in (b"", b"not an archive", whole[: len(whole) // 2], whole[:5000] + b"\0" * 64 + whole[5064:]):
+        damaged.write_bytes(content)
+        with pytest.raises(PredictorError, match=r"predictor\.npz"):
+            load_predictor(damaged)
+    np.savez(damaged, stem=np.zeros(3, np.float16))
+    with pytest.raises(PredictorError, match="names or shapes"):
+        load_predictor(damaged)
+    with pytest.raises(PredictorError, match="absent"):
+        load_predictor(tmp_path / "absent.npz")
