@@ -1,0 +1,70 @@
+"""The study's bookkeeping: cells that are told apart, best rates, paired ratios, and runs that go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from dragspace_jax.drag import LaneResult, Outcome
+from dragspace_jax.stylegan2.generator import Generator
+from scripts.dragganspace import runs
+from scripts.dragganspace.cells import Cell, by_program, grid, rivals, schedules
+from scripts.dragganspace.edits import StudyEdit
+from scripts.dragganspace.judge import FIGURES
+from scripts.dragganspace.tables import Row, best_rates, steps_ratio
+
+
+def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> Row:
+    figures = {name: np.ones(8) for name in FIGURES}
+    spread = np.arange(8) - 3.5
+    figures |= {"steps": steps + spread, "landmark": landmark + 0 * spread, "reached": np.full(8, reached)}
+    return Row(Cell(space="full", layers=6, rate=rate), figures)
+
+
+def test_every_cell_has_files_of_its_own() -> None:
+    cells = {*grid(), *rivals(), *schedules()}
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert sum(map(len, by_program(cells))) == len(cells)
+
+
+def test_the_best_rate_is_fast_but_brings_the_landmark_as_near() -> None:
+    rows = [
+        row(1e-3, steps=90, landmark=1.0),
+        row(2e-3, steps=40, landmark=1.2),
+        row(5e-3, steps=20, landmark=2.0),  # farther than the predictor's error
+        row(1e-2, steps=10, landmark=0.9, reached=0.8),  # loses targets
+    ]
+    (best,) = best_rates(rows, error=0.4)
+    assert best.cell.rate == 2e-3
+    ratio, low, high = steps_ratio(best, rows[0])
+    assert ratio == pytest.approx(40 / 90)
+    assert low <= ratio <= high
+
+
+def test_runs_go_on_where_they_stopped(
+    tmp_path: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = np.zeros((8, 16), np.float32)
+    edit = StudyEdit(
+        name="nose", landmark=0, ws=ws, handle_yx=np.array([9.0, 9.0]), target_yx=np.array([9.0, 15.0]),
+        region=np.ones((32, 32), bool),
+    )  # fmt: skip
+    asked: list[str] = []
+
+    def instant(model: Generator, requests, lanes: int):
+        for request in requests:
+            asked.append(request.id)
+            yield LaneResult(id=request.id, outcome=Outcome.REACHED, ws=ws, steps=3)
+
+    monkeypatch.setattr(runs, "drag_many", instant)
+    cells = [Cell(space="full", layers=6, rate=rate) for rate in (1e-3, 2e-3)]
+    for count in (1, 2, 2):
+        with Progress(disable=True) as bar:
+            runs.run_cells(tiny_generator, cells[:count], [edit, edit], tmp_path / "dog", (None, None), bar)  # type: ignore[arg-type]
+    assert len(asked) == 4  # nothing ran twice
+    with np.load(tmp_path / "dog" / f"{cells[0].key}.npz") as kept:
+        assert kept["steps"].tolist() == [3, 3]
+        assert kept["ws"].shape == (2, 8, 16)
