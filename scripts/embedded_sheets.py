@@ -9,17 +9,15 @@ from pathlib import Path
 
 import click
 import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
 from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
+from dragspace_jax.cli.traversal import traversal_sheet
 from dragspace_jax.spaces import fit_pca
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
-
-POSITIONS = np.linspace(-2.0, 2.0, 7)  # standard deviations
 
 
 def samples(model: Generator, count: int) -> np.ndarray:
@@ -28,26 +26,17 @@ def samples(model: Generator, count: int) -> np.ndarray:
     return contact_sheet(to_uint8(render_images(model, np.asarray(model.mapping(z)))), columns=8, padding=0)
 
 
-def traversal(model: Generator, components: int) -> np.ndarray:
-    """One row a principal component of W, one column a position along it from the mean w: a sheet."""
-    basis = fit_pca(model)
-    steps = POSITIONS[None, :, None] * np.sqrt(np.asarray(basis.variance))[:components, None, None]
-    w = np.asarray(basis.mean) + steps * np.asarray(basis.components)[:components, None, :]
-    flat = jnp.asarray(w.reshape(-1, 1, w.shape[-1]), jnp.float32)
-    ws = np.asarray(jnp.broadcast_to(flat, (flat.shape[0], model.config.num_ws, flat.shape[2])))
-    return contact_sheet(to_uint8(render_images(model, ws)), columns=len(POSITIONS), padding=0)
-
-
 @click.command(context_settings={"show_default": True})
 @click.option("--components", default=6, help="Principal components to show.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("docs"), help="Folder of the pictures.")
 def main(components: int, out: Path) -> None:
-    """Write the sample sheets and the traversal of the dog's principal components."""
+    """Write the sample sheets and the traversals of the principal components."""
     out.mkdir(parents=True, exist_ok=True)
     for name in EMBEDDED_MODELS:
         model = load(name)
         Image.fromarray(samples(model, 64)).save(out / f"{name}.png", optimize=True)
-        Image.fromarray(traversal(model, components)).save(out / f"{name}-pca.png", optimize=True)
+        sheet = traversal_sheet(model, fit_pca(model), rows=components)
+        Image.fromarray(sheet).save(out / f"{name}-pca.png", optimize=True)
 
 
 if __name__ == "__main__":

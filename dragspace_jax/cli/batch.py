@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from contextlib import closing
@@ -22,6 +23,7 @@ from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.edit_requests import RequestMaker
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.report import versions
+from dragspace_jax.stylegan2.parameters import fingerprint
 
 _EXAMPLE = """\b
 Example:
@@ -30,7 +32,7 @@ Example:
 
 \b
 A line is a JSON object:
-  seed or latents    the image: a seed, or a file of W+ (relative to EDITS)
+  seed or latents    the image: a seed, or a file of W+ (files are relative to EDITS)
   handles, targets   [[x, y], …] in pixels of the image
   id, psi, label, mask, invert_mask, and all options of how to drag from
   --space to --engine, with _ for -: what the line does not name, the command says
@@ -78,7 +80,8 @@ def batch(
 ) -> None:
     """Drag all edits of the file EDITS, one JSON object a line, many at once.
 
-    Writes results.jsonl, a line an edit as it finishes, latents/ID.npz (`ws`), images/ID.png and summary.json. A line
+    Writes results.jsonl, a line an edit as it finishes, latents/ID.npz (`ws` after the edit, `start` before it),
+    images/ID.png and summary.json. A line
     that is no edit becomes a result with the outcome `invalid` and its reason; the others run. After Ctrl-C, --resume
     goes on.
     """
@@ -89,11 +92,11 @@ def batch(
     earlier = Earlier(out, resume=resume, overwrite=overwrite)
     lines = BatchLines(edits)
     generator = load(model)
-    digests = Digests(generator, {"psi": psi, "label": label, **chosen})
+    digests = Digests(generator, {"psi": psi, "label": label, **chosen, "basis": _digest_of(chosen["basis"])})
     if resume:
         earlier.check_same((name, digests.of(raw)) for name, raw in lines.named())
     maker = RequestMaker(generator, edits.parent, chosen, psi=psi, label=label)
-    folder = BatchFolder(earlier, overwrite=overwrite)
+    folder = BatchFolder(earlier, fingerprint(generator), overwrite=overwrite)
     began = time.perf_counter()
     with closing(folder), BatchProgress(lines.total, Console(stderr=True)) as progress:
         run = BatchRun(lines, digests, generator, maker, folder, pictures, progress)
@@ -130,6 +133,11 @@ def batch(
     if run.interrupted:
         click.echo("interrupted; the same command with --resume goes on", err=True)
         raise click.exceptions.Exit(130)
+
+
+def _digest_of(basis: str | None) -> str | None:
+    """A hash of the basis that all lines may move in, which is another one if it was fitted anew."""
+    return None if basis is None else hashlib.sha256(Path(basis).read_bytes()).hexdigest()
 
 
 def _told(summary: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from dragspace_jax.cli.batch_earlier import Earlier
 from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.report import write_latents
 from dragspace_jax.drag import LaneResult, Outcome
 
 INVALID = Outcome.INVALID.label
@@ -46,6 +47,7 @@ class BatchFolder:
 
     Args:
       earlier: what is there.
+      model: fingerprint of the model that the edits are of.
       overwrite: remove that. Else go on with it; edits that were invalid are forgotten then, as their lines may have
         been mended.
 
@@ -57,8 +59,8 @@ class BatchFolder:
       UserError: nothing can be written there.
     """
 
-    def __init__(self, earlier: Earlier, *, overwrite: bool) -> None:
-        self.out, path = earlier.out, earlier.path
+    def __init__(self, earlier: Earlier, model: str, *, overwrite: bool) -> None:
+        self.out, self._model, path = earlier.out, model, earlier.path
         for folder in (self.out, self.latents, self.images):
             folder.mkdir(parents=True, exist_ok=True)
         if not os.access(self.out, os.W_OK | os.X_OK):
@@ -97,14 +99,14 @@ class BatchFolder:
         """Record a line that is no edit, or one that cannot run."""
         self._append(entry, {"outcome": INVALID, "reason": " ".join(reason.split())})
 
-    def write(self, result: LaneResult, entry: Entry, *, image: bool) -> None:
-        """Keep a finished edit's latents, then record it."""
+    def write(self, result: LaneResult, entry: Entry, *, start: np.ndarray, image: bool) -> None:
+        """Keep a finished edit's latents, those before it being `start` [L, D], then record it."""
         if result.outcome == Outcome.INVALID:
             self.write_invalid(entry, result.reason or "")
             return
         assert result.ws is not None  # only invalid edits have none
         assert result.handles_yx is not None
-        np.savez(self.latents / f"{entry.stem}.npz", ws=result.ws)
+        write_latents(self.latents / f"{entry.stem}.npz", result.ws, start, self._model)
         files = {"latents": f"latents/{entry.stem}.npz"} | ({"image": f"images/{entry.stem}.png"} if image else {})
         self._append(
             entry,

@@ -124,7 +124,8 @@ class BatchRun:
 
     def _keep(self, result: LaneResult) -> None:
         entry, request = self._running.pop(result.id)
-        self._folder.write(result, entry, image=self._pictures != "none")
+        start = np.asarray(request.ws)
+        self._folder.write(result, entry, start=start, image=self._pictures != "none")
         if result.outcome == Outcome.INVALID:
             return
         self.dragged += 1
@@ -133,7 +134,7 @@ class BatchRun:
         self._writer.add(
             Picture(
                 path=self._folder.images / f"{entry.stem}.png",
-                start=np.asarray(request.ws),
+                start=start,
                 ws=result.ws,
                 handles_yx=np.asarray(request.handles_yx),
                 ended_yx=result.handles_yx,

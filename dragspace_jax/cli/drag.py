@@ -17,6 +17,7 @@ from dragspace_jax.cli.report import Pictures, prepare_folder, write_drag
 from dragspace_jax.cli.space_options import make_space
 from dragspace_jax.drag import drag_one, make_edit
 from dragspace_jax.spaces import PCA
+from dragspace_jax.spaces.pca import Basis
 
 
 def parse_points(option: str, text: str) -> np.ndarray:
@@ -64,12 +65,13 @@ def drag(
     """Drag handles to targets on the image of a seed or of latents.
 
     Writes before.png, after.png, drag.png, drag.gif, trace.npz (handles, latents, loss of every iteration),
-    latents.npz (`ws`, for a further edit with --latents) and result.json.
+    latents.npz (`ws`, for a further edit with --latents; `start`, where this one began) and result.json.
     """
     if (seed is None) == (latents is None):
         raise UserError("give either --seed or --latents")
-    if latents is not None and label is not None and chosen["space"] != "pca":
-        raise UserError("--label goes with --seed, or with --space pca; latents are mapped already")
+    options = space_options(chosen)
+    if latents is not None and label is not None and not options.fits:
+        raise UserError("--label goes with --seed, or with --space pca without --basis; latents are mapped already")
     if invert_mask and mask is None:
         raise UserError("--invert-mask needs --mask")
     handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
@@ -81,7 +83,7 @@ def drag(
     else:
         assert latents is not None  # one of the two is there
         start = load_one_latent(latents, generator.config)
-    chart = make_space(generator, space_options(chosen), label)
+    chart = make_space(generator, options, label)
 
     make_edit(handles_yx, targets_yx, generator.config.resolution, stays)  # raises before anything is written
     prepare_folder(out)
@@ -113,10 +115,12 @@ def drag(
         "targets": targets,
         "mask": None if mask is None else str(mask),
         "invert_mask": invert_mask,
-        "space": chosen["space"],
+        "space": chart.name,
         "layers": chart.layers,
-        "components": chart.components.shape[0] if isinstance(chart, PCA) else None,
-        "shared": chosen["shared"],
+        "components": len(chart.components) if isinstance(chart, Basis) else None,
+        "shared": chart.shared if isinstance(chart, PCA) else None,
+        "basis": chosen["basis"],
+        "whiten": chosen["whiten"],
     }
     write_drag(out, generator, result, settings, pictures=pictures, details=details)
     if np.abs(result.start - start).max() > 1e-4:

@@ -7,16 +7,22 @@ from typing import Any
 
 import click
 
-from dragspace_jax.cli.space_options import SpaceOptions
+from dragspace_jax.cli.space_options import SPACES, SpaceOptions
 from dragspace_jax.drag import DragSettings
 
 PUBLISHED = DragSettings()
-SPACES, NOISES, DTYPES, ENGINES = ("w+", "w", "pca"), ("const", "none"), ("float32", "bfloat16"), ("window", "whole")
+NOISES, DTYPES, ENGINES = ("const", "none"), ("float32", "bfloat16"), ("window", "whole")
+SOLVERS = ("adam", "adam-norm")
 
 _FIELDS = {
     "feature_block": "feature_block",
     "lr": "learning_rate",
+    "half_life": "half_life",
+    "slow_down": "slow_down",
+    "solver": "solver",
+    "momentum": "momentum",
     "steps": "steps",
+    "tolerance": "tolerance",
     "radius_motion": "radius_motion",
     "radius_track": "radius_track",
     "mask_weight": "mask_weight",
@@ -27,21 +33,51 @@ _FIELDS = {
 }
 """The option's name → the field of `DragSettings`."""
 
-SETTING_NAMES = ("space", "layers", "components", "shared", *_FIELDS)
+SPACE_NAMES = ("space", "layers", "components", "shared", "basis", "whiten")
+SETTING_NAMES = (*SPACE_NAMES, *_FIELDS)
 """The options' names."""
 
 _OPTIONS = (
-    click.option("--space", type=click.Choice(SPACES), default="w+", show_default=True),
-    click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or all there are]."),
-    click.option("--components", type=int, help="Components of --space pca [default: 64, or all there are]."),
-    click.option("--shared", is_flag=True, help="One set of PCA coordinates for all layers, not one a layer."),
+    click.option("--space", type=click.Choice(SPACES), help="What moves [default: w+, or what --basis is]."),
+    click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or as --basis says]."),
+    click.option("--components", type=int, help="Components of the basis [default: 64, or all of a --basis]."),
+    click.option(
+        "--shared/--no-shared", default=None,
+        help="One set of PCA coordinates for all layers, or one a layer [default: one a layer, or as --basis says].",
+    ),
+    click.option("--basis", metavar="FILE", help="A file of `dragspace fit-pca`, whose basis to move in."),
+    click.option(
+        "--whiten", type=float,
+        help="Measure a basis's coordinates, and so --lr, in standard deviations to this power, 0 to 1: "
+        "0 in units of W, 1 in standard deviations [default: 0].",
+    ),
     click.option(
         "--feature-block", type=int, help="Block whose features are followed [default: 128, or half the image's side]."
     ),
     click.option("--noise", type=click.Choice(NOISES), default=PUBLISHED.noise, show_default=True),
     click.option("--dtype", type=click.Choice(DTYPES), default=PUBLISHED.dtype, show_default=True),
-    click.option("--lr", default=PUBLISHED.learning_rate, show_default=True, help="Learning rate of Adam."),
+    click.option(
+        "--solver", type=click.Choice(SOLVERS), default=PUBLISHED.solver, show_default=True,
+        help="adam: a second moment a coordinate; adam-norm: one for all, which keeps the gradient's direction.",
+    ),
+    click.option(
+        "--lr", default=PUBLISHED.learning_rate, show_default=True,
+        help="Learning rate of the solver, in units of the coordinates.",
+    ),
+    click.option("--momentum", default=PUBLISHED.momentum, show_default=True, help="Of the solver (Adam's beta 1)."),
+    click.option(
+        "--half-life", default=PUBLISHED.half_life, show_default=True,
+        help="Iterations in which the learning rate halves; 0: it stays.",
+    ),
+    click.option(
+        "--slow-down", default=PUBLISHED.slow_down, show_default=True,
+        help="Mean distance in px below which the learning rate falls in proportion; 0: it does not.",
+    ),
     click.option("--steps", default=PUBLISHED.steps, show_default=True, help="The most iterations."),
+    click.option(
+        "--tolerance", type=float,
+        help="Distance in px of the image at which a handle has arrived [default: 2, or 1/256 of the image's side].",
+    ),
     click.option(
         "--stall", default=PUBLISHED.stall, show_default=True,
         help="End a drag that came no nearer for so many iterations; 0: never.",
@@ -74,5 +110,10 @@ def drag_settings(chosen: Mapping[str, Any]) -> DragSettings:
 def space_options(chosen: Mapping[str, Any]) -> SpaceOptions:
     """The space among the chosen values; `make_space` checks it."""
     return SpaceOptions(
-        name=chosen["space"], layers=chosen["layers"], components=chosen["components"], shared=chosen["shared"]
+        name=chosen["space"],
+        layers=chosen["layers"],
+        components=chosen["components"],
+        shared=chosen["shared"],
+        basis=chosen["basis"],
+        whiten=chosen["whiten"],
     )

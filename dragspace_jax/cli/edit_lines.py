@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SETTING_NAMES, SPACES
+from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SETTING_NAMES, SOLVERS
+from dragspace_jax.cli.space_options import SPACES
 from dragspace_jax.drag.edit import PUBLISHED_SIDE
 from dragspace_jax.errors import DragspaceError
 
@@ -26,10 +27,13 @@ _LARGEST_WHOLE = 2**31 - 1
 _LARGEST_NUMBER = 1e30  # within float32, with room to square a radius
 
 _WHOLE = ("seed", "label", "layers", "components", "feature_block", "steps", "stall")
-_NUMBERS = ("psi", "lr", "radius_motion", "radius_track", "mask_weight")
+_NUMBERS = (
+    "psi", "whiten", "lr", "half_life", "slow_down", "momentum", "tolerance", "radius_motion", "radius_track",
+    "mask_weight",
+)  # fmt: skip
 _FLAGS = ("shared", "invert_mask")
-_TEXTS = ("id", "latents", "mask")
-_CHOICES = {"space": SPACES, "noise": NOISES, "dtype": DTYPES, "engine": ENGINES}
+_TEXTS = ("id", "latents", "mask", "basis")
+_CHOICES = {"space": SPACES, "solver": SOLVERS, "noise": NOISES, "dtype": DTYPES, "engine": ENGINES}
 _POINTS = ("handles", "targets", "points")
 
 
@@ -56,7 +60,7 @@ class EditLine:
       handles_yx, targets_yx: [N, 2] float32, pixels of the model's image.
       mask: path of a picture as written, or None.
       invert_mask: whether black stays.
-      settings: of the drag, under the names of the options (`lr`, `space`, …).
+      settings: of the drag, under the names of the options (`lr`, `space`, …); `basis` is a path as written.
     """
 
     id: str | None

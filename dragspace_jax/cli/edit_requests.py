@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.cli.drag_options import drag_settings, space_options
+from dragspace_jax.cli.drag_options import SPACE_NAMES, drag_settings, space_options
 from dragspace_jax.cli.edit_lines import EditLine, LineError
 from dragspace_jax.cli.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
-from dragspace_jax.cli.space_options import SpaceOptions, make_space
+from dragspace_jax.cli.space_options import SpaceOptions, make_space, space_name
 from dragspace_jax.drag import DragSettings, EditRequest
 from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator
 
 _KEPT_MASKS = 64  # of 512 px: 64 MiB
+_KEPT_SPACES = 64  # bases of 512 components: 64 MiB
 
 
 class RequestMaker:
@@ -35,9 +36,10 @@ class RequestMaker:
 
     def __init__(self, model: Generator, folder: Path, chosen: Mapping[str, Any], *, psi: float, label: int | None):
         self._model, self._folder, self._chosen, self._psi, self._label = model, folder, chosen, psi, label
-        self._spaces: dict[tuple[SpaceOptions, int | None], Space] = {}
+        self._made = lru_cache(_KEPT_SPACES)(self._make_space)
         self._mask = lru_cache(_KEPT_MASKS)(self._read_mask)
         drag_settings(chosen).resolved(model.config)
+        self._name = space_name(space_options(chosen))
         if label is not None or model.config.c_dim == 0:  # else every line has to name its class
             check_seed_options(model.config, psi=psi, label=label)
             self._space(space_options(chosen), label)
@@ -48,16 +50,16 @@ class RequestMaker:
         Raises:
           DragspaceError, UserError, OSError: the line does not fit the model, or a file of its is not as it should be.
         """
-        chosen = self._merged(line.settings)
-        if line.latents is not None and line.label is not None and chosen["space"] != "pca":
-            raise LineError("label goes with seed, or with space pca; latents are mapped already")
+        options = space_options(self._merged(line.settings))
+        if line.latents is not None and line.label is not None and not options.fits:
+            raise LineError("label goes with seed, or with space pca without a basis; latents are mapped already")
         return EditRequest(
             id=name,
             ws=self.start(line),
             handles_yx=line.handles_yx,
             targets_yx=line.targets_yx,
             mask=None if line.mask is None else self._mask(line.mask, line.invert_mask),
-            space=self._space(space_options(chosen), self._label_of(line)),
+            space=self._space(options, self._label_of(line)),
             settings=self.settings(line),
         )
 
@@ -78,16 +80,24 @@ class RequestMaker:
         return self._label if line.label is None else line.label
 
     def _merged(self, named: Mapping[str, Any]) -> dict[str, Any]:
-        """The options with those that a line names; another space does not take over what belongs to the PCA."""
-        other = named.get("space", self._chosen["space"]) != self._chosen["space"]
-        return {**self._chosen, **({"components": None, "shared": False} if other else {}), **named}
+        """The options with those that a line names.
+
+        A line's basis says itself what it is, and another space takes over nothing that belongs to the command's.
+        """
+        chosen = dict(self._chosen)
+        if "basis" in named:
+            chosen["space"] = None
+            named = {**named, "basis": str(self._folder / named["basis"])}
+        elif named.get("space", self._name) != self._name:
+            chosen |= {name: None for name in SPACE_NAMES if name != "layers"}
+        return {**chosen, **named}
 
     def _space(self, options: SpaceOptions, label: int | None) -> Space:
-        # Only the PCA's basis depends on the class.
-        key = (options, label if options.name == "pca" else None)
-        if key not in self._spaces:
-            self._spaces[key] = make_space(self._model, options, key[1])
-        return self._spaces[key]
+        # Only a basis that is fitted here depends on the class.
+        return self._made(options, label if options.fits else None)
+
+    def _make_space(self, options: SpaceOptions, label: int | None) -> Space:
+        return make_space(self._model, options, label)
 
     def _read_mask(self, path: str, invert: bool) -> np.ndarray:
         return read_mask(self._folder / path, side=self._model.config.resolution, invert=invert)

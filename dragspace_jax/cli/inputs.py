@@ -94,18 +94,18 @@ def _truncated_w(mapping: Mapping, z: jax.Array, c: jax.Array | None, psi: jax.A
     return jnp.where(psi == 1.0, w, w_avg + psi * (w - w_avg))
 
 
-def load_latents(path: str | Path, config: GeneratorConfig) -> np.ndarray:
-    """W+ from a file: .npy, or .npz under the key `ws`, [L, D] or [n, L, D] → [n, L, D] float32.
+def load_latents(path: str | Path, config: GeneratorConfig, *, key: str = "ws") -> np.ndarray:
+    """W+ from a file: .npy, or .npz under the key, [L, D] or [n, L, D] → [n, L, D] float32.
 
     Pickled contents are refused, so a file from elsewhere runs nothing.
 
     Raises:
-      UserError: no such file, not an array file, no `ws` in it, not numbers, not finite, or of the wrong shape.
+      UserError: no such file, not an array file, no such key in it, not numbers, not finite, or of the wrong shape.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"latents {path}: no such file")
-    ws = _read_array(path)
+    ws = read_array(path, key)
     if not np.issubdtype(ws.dtype, np.floating):
         raise UserError(f"latents {path}: the type is {ws.dtype}; floating-point numbers are needed")
     layers, width = config.num_ws, config.w_dim
@@ -121,9 +121,9 @@ def load_latents(path: str | Path, config: GeneratorConfig) -> np.ndarray:
     return ws
 
 
-def load_one_latent(path: str | Path, config: GeneratorConfig) -> np.ndarray:
+def load_one_latent(path: str | Path, config: GeneratorConfig, *, key: str = "ws") -> np.ndarray:
     """`load_latents` where only one image is meant: [L, D] or [1, L, D] → [L, D] float32. Raises UserError."""
-    ws = load_latents(path, config)
+    ws = load_latents(path, config, key=key)
     if len(ws) != 1:
         raise UserError(f"latents {path}: the file holds {len(ws)} latents; one is needed, [L, D] or [1, L, D]")
     return ws[0]
@@ -165,16 +165,17 @@ def _open_unbounded(path: Path) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _read_array(path: Path) -> np.ndarray:
+def read_array(path: Path, key: str) -> np.ndarray:
+    """The array of a .npy, or that of a .npz under the key; pickled contents are refused. Raises UserError."""
     try:
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return content
-            if "ws" not in content.files:
+            if key not in content.files:
                 keys = ", ".join(content.files) or "none"
-                raise UserError(f"latents {path}: the archive has no array `ws`; it has {keys}")
-            return content["ws"]
+                raise UserError(f"latents {path}: the archive has no array `{key}`; it has {keys}")
+            return content[key]
     except MemoryError as error:  # a header may promise any shape
         raise UserError(f"latents {path}: the array does not fit in memory") from error
     except _BROKEN_ARRAY as error:

@@ -18,11 +18,13 @@ from dragspace_jax.cli.errors import user_errors
 
 # Listed here and not asked of the commands, whose modules import JAX: `dragspace --help` stays fast.
 _COMMANDS = {
+    "align": "Map the latent space of one model to another's, and carry edits across.",
     "batch": "Drag many edits from a file, side by side.",
     "bench": "Time drags of a model, against the published loop.",
     "convert": "Turn a published checkpoint into a model folder.",
     "demo": "Drag points on images of the embedded models and write a page of pictures.",
     "drag": "Drag handle points to target points on one image.",
+    "fit-pca": "Fit a basis to drag in: principal components of W, or of finished drags.",
     "generate": "Write images of seeds or latents, and a contact sheet.",
     "inspect": "Show what a model folder or a published checkpoint holds.",
 }
@@ -50,7 +52,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in modules of their own names and are imported on use."""
+    """A group whose commands live in modules of their own names, _ for -, and are imported on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_COMMANDS)
@@ -58,7 +60,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return getattr(importlib.import_module(f"dragspace_jax.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        return getattr(importlib.import_module(f"dragspace_jax.cli.{name}"), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

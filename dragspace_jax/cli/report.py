@@ -14,6 +14,7 @@ from PIL import Image
 
 from dragspace_jax.drag import DragResult, DragSettings
 from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.animation import frame_indices, save_gif
 from dragspace_jax.viz.points import draw_points
@@ -53,6 +54,11 @@ def prepare_folder(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
+def write_latents(path: Path, ws: np.ndarray, start: np.ndarray, model: str) -> None:
+    """A drag's latents: `ws` after it and `start` before it, [L, D] each, and the fingerprint of their model."""
+    np.savez(path, ws=ws, start=start, model=np.asarray(model))
+
+
 def write_drag(
     out: Path,
     model: Generator,
@@ -72,7 +78,7 @@ def write_drag(
       pictures: `none`, `final` (before, after, drag) or `all` (drag.gif too).
       details: further settings for result.json.
     """
-    np.savez(out / "latents.npz", ws=result.ws)
+    write_latents(out / "latents.npz", result.ws, result.start, fingerprint(model))
     np.savez(out / "trace.npz", handles=result.handles_yx[..., ::-1], latents=result.latents, loss=result.loss)
     record = {
         **summary(result),

@@ -36,7 +36,7 @@ def preservation(before: np.ndarray, after: np.ndarray, region: np.ndarray) -> P
     """
     if before.shape != after.shape or before.shape[:2] != region.shape:
         raise ValueError(f"images {before.shape} and {after.shape} and region {region.shape} must be of one size")
-    first, second = (np.clip(np.asarray(image, np.float64), -1.0, 1.0) for image in (before, after))
+    first, second = (np.clip(np.asarray(image, np.float32), -1.0, 1.0) for image in (before, after))
     _, similarity = structural_similarity(
         first, second, channel_axis=-1, data_range=_RANGE, gaussian_weights=True, use_sample_covariance=False, full=True
     )

@@ -68,6 +68,8 @@ def fit_displacements(
     before, after = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
     if before.ndim != 3 or before.shape != after.shape:
         raise SpaceError(f"starts {before.shape} and ends {after.shape} must both be [m, L, D]")
+    if len(before) < 2:
+        raise SpaceError(f"there are {len(before)} finished drags; a basis of displacements needs at least 2")
     if not 1 <= layers <= before.shape[1]:
         raise SpaceError(f"layers is {layers}; the drags' latents have {before.shape[1]} layers")
     moved = (after - before)[:, :layers].reshape(len(before), -1)

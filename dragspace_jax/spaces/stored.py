@@ -18,7 +18,11 @@ from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.wplus import W, WPlus
 
 _KINDS: dict[str, type[Space]] = {kind.name: kind for kind in (WPlus, W, PCA, Displacement)}
-_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, MemoryError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+_LARGEST = 1e12  # of any number: what is squared stays within float32
 _RANKS = {"mean": (1,), "components": (2, 3), "variance": (1,), "scale": (1,)}
 
 
@@ -53,7 +57,7 @@ def load_space(path: str | Path) -> Space:
     except FileNotFoundError as error:
         raise SpaceError(f"{path} does not exist; dragspace fit-pca writes one") from error
     except _BROKEN as error:
-        raise SpaceError(f"{path} is not a space that can be read ({error})") from error
+        raise SpaceError(f"{path} cannot be read: it is no npz of arrays, or a damaged one") from error
     try:
         return _space(values)
     except (ValueError, KeyError, TypeError) as error:
@@ -89,10 +93,12 @@ def _setting(field: dataclasses.Field[Any], value: np.ndarray) -> Any:
 def _array(name: str, value: np.ndarray) -> Any:
     if value.ndim not in _RANKS[name] or value.size == 0 or value.dtype.kind != "f":
         raise ValueError(f"`{name}` has shape {value.shape} and type {value.dtype}")
-    if not np.isfinite(value).all():
-        raise ValueError(f"`{name}` holds numbers that are not finite")
+    if not (np.abs(value) < _LARGEST).all():
+        raise ValueError(f"`{name}` holds numbers that are not finite, or too large")
     if name == "scale" and not (value > 0).all():
         raise ValueError("`scale` must be positive")
+    if name == "variance" and ((value < 0).any() or (np.diff(value) > 1e-6 * value[0]).any()):
+        raise ValueError("`variance` must fall, and not be negative")
     return jnp.asarray(value, jnp.float32)
 
 

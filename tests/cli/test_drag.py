@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
 
+from dragspace_jax.spaces import PCA, Displacement, WPlus, save_space
+
 Run = Callable[..., Result]
 POINTS = ("--handles", "12,14", "--targets", "20,14")
 QUICK = ("--steps", 8, "--lr", 0.05)
+
+
+BASIS = PCA(mean=jnp.zeros(16), components=jnp.eye(16)[:4], variance=jnp.arange(4.0, 0.0, -1.0), scale=jnp.ones(4))
+MOVES = Displacement(components=jnp.eye(32).reshape(32, 2, 16)[:3], variance=jnp.ones(3), scale=jnp.ones(3), layers=2)
 
 
 def stored(path: Path) -> dict[str, np.ndarray]:
@@ -39,7 +47,11 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
     assert record["settings"]["learning_rate"] == 0.05
     assert "jax" in record["versions"]
     trace = stored(tmp_path / "a" / "trace.npz")
-    latents = stored(tmp_path / "a" / "latents.npz")["ws"]
+    kept = stored(tmp_path / "a" / "latents.npz")
+    latents = kept["ws"]
+    np.testing.assert_array_equal(latents[6:], kept["start"][6:])
+    assert np.abs(latents[:6] - kept["start"][:6]).max() > 1e-3
+    assert record["settings"]["space"] == "w+"
     assert trace["handles"].shape == (steps, 1, 2)
     assert trace["handles"][0, 0].tolist() == [12.0, 14.0]
     assert trace["latents"].shape == (steps, 8, 16)
@@ -73,7 +85,7 @@ def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> 
     Image.fromarray(mask).save(tmp_path / "mask.png")
     for name, more in {
         "w": ("--space", "w"),
-        "pca": ("--space", "pca", "--components", 4),
+        "pca": ("--space", "pca", "--components", 4, "--whiten", 1, "--solver", "adam-norm", "--half-life", 9),
         "shared": ("--space", "pca", "--shared"),
         "mask": ("--mask", tmp_path / "mask.png"),
         "inverted": ("--mask", tmp_path / "mask.png", "--invert-mask"),
@@ -91,6 +103,12 @@ def _bad_files(folder: Path) -> None:
     (folder / "text.png").write_text("no picture")
     np.save(folder / "shape.npy", np.zeros((3, 16), np.float32))
     np.save(folder / "infinite.npy", np.full((8, 16), np.inf, np.float32))
+    save_space(WPlus(layers=2), folder / "plain.npz")
+    save_space(BASIS, folder / "pca.npz")
+    save_space(dataclasses.replace(BASIS, model="another"), folder / "other.npz")
+    save_space(dataclasses.replace(BASIS, variance=jnp.array([3.0, 2.0, 1.0, 0.0])), folder / "flat.npz")
+    save_space(dataclasses.replace(BASIS, mean=jnp.zeros(17), components=jnp.eye(17)[:4]), folder / "wide.npz")
+    save_space(MOVES, folder / "moves.npz")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +128,25 @@ def _bad_files(folder: Path) -> None:
         (("--layers", 9), "layers is 9; the model has 8"),
         (("--space", "pca", "--components", 99), "components is 99"),
         (("--components", 4), "belong to --space pca"),
+        (("--whiten", 1), "--whiten belongs to --space pca"),
+        (("--space", "displacement"), "needs its --basis"),
+        (("--basis", "pca.npz", "--space", "w"), "--basis belongs to --space pca or displacement, not to --space w"),
+        (("--basis", "pca.npz", "--space", "displacement"), "holds a basis of kind pca"),
+        (("--basis", "pca.npz", "--components", 5), "components is 5; the basis has 4"),
+        (("--basis", "pca.npz", "--whiten", 2), "power of whitening is 2.0"),
+        (("--basis", "flat.npz", "--whiten", 1), "covariance is degenerate"),
+        (("--basis", "other.npz"), "fitted on another model"),
+        (("--basis", "wide.npz"), "width 17"),
+        (("--basis", "moves.npz", "--shared"), "--shared belongs to --space pca"),
+        (("--basis", "moves.npz", "--layers", 4), "layers is 4; the basis of displacements was fitted on 2"),
+        (("--basis", "plain.npz"), "has no basis"),
+        (("--basis", "."), "is not a file"),
+        (("--basis", "missing.npz"), "does not exist"),
+        (("--basis", "text.png"), "not a space that can be read"),
+        (("--momentum", 1), "momentum is 1.0; it must be below 1"),
+        (("--half-life", -1), "half_life is -1"),
+        (("--tolerance", 0), "tolerance is 0"),
+        (("--solver", "sgd"), "'sgd' is not one of"),
         (("--feature-block", 128), "feature block 128"),
         (("--lr", -1), "learning_rate is -1"),
         (("--stall", -1), "stall is -1"),

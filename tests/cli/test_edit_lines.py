@@ -32,6 +32,9 @@ def test_settings_have_the_options_names() -> None:
     assert line.id == "a"
     assert line.settings == {"steps": 5, "lr": 1.0, "space": "pca", "shared": True, "engine": "whole"}
     assert (line.mask, line.invert_mask) == ("m.png", False)
+    solver = {"solver": "adam-norm", "momentum": 0.5, "half_life": 60.0, "slow_down": 4.0, "tolerance": 1.0}
+    basis = {"basis": "dog.npz", "whiten": 1.0, "shared": False}
+    assert parse_line(raw(**solver, **basis), 32).settings == {**solver, **basis}
 
 
 def test_the_public_form_moves_to_the_models_size() -> None:
@@ -77,6 +80,10 @@ def test_the_public_form_moves_to_the_models_size() -> None:
         (raw(shared=1), "shared is 1; it must be true or false"),
         (raw(space="z"), 'space is "z"; it must be one of w+'),
         (raw(space=["w"]), 'space is ["w"]'),
+        (raw(solver="sgd"), 'solver is "sgd"; it must be one of adam, adam-norm'),
+        (raw(basis=3), "basis is 3; it must be a text"),
+        (raw(whiten="1"), 'whiten: "1" is not a number'),
+        (raw(tolerance=1e300), "tolerance: 1e+300 is too large"),
         (raw(mask=""), 'mask is ""'),
         (raw(id=7), "id is 7; it must be a text"),
         (raw(id="x" * 201), "id has 201 characters"),

@@ -129,6 +129,13 @@ def test_one_latent(tmp_path, tiny_config):
         load_one_latent(tmp_path / "two.npy", tiny_config)
 
 
+def test_latents_under_another_key(tmp_path, tiny_config):
+    np.savez(tmp_path / "a.npz", ws=np.zeros((8, 16), np.float32), start=np.ones((8, 16), np.float32))
+    assert load_one_latent(tmp_path / "a.npz", tiny_config, key="start").all()
+    with pytest.raises(UserError, match="no array `end`; it has ws, start"):
+        load_one_latent(tmp_path / "a.npz", tiny_config, key="end")
+
+
 def test_latents_of_an_absurd_shape(tmp_path, tiny_config):
     with (tmp_path / "vast.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**14, 16)})

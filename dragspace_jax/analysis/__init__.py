@@ -1,0 +1,1 @@
+"""What fitted models know: questions about latents, answered with arrays."""

@@ -1,0 +1,163 @@
+"""Edits of the source model that are to be repeated in the target: which, and their drags.
+
+Every edit takes a landmark of a held-out image and, as target, the place where the renderer has the same landmark after
+one attribute has changed; so every target can be reached.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dragspace_jax.cli.align_judge import Judge, Seen, every_layer
+from dragspace_jax.critters import LANDMARKS, render
+from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.drag import DragSettings, EditRequest, drag_many
+from dragspace_jax.spaces import Space
+from dragspace_jax.stylegan2 import Generator
+
+# (landmark, attribute, value the attribute takes)
+CHANGES = (
+    ("nose", "yaw", 0.4),
+    ("ear_left_tip", "ear_left_raise", 0.95),
+    ("lip_bottom", "mouth_opening", 0.95),
+    ("head_top", "roll", 0.22),
+    ("eyelid_left_top", "eye_opening_left", 0.03),
+    ("nose", "pitch", 0.22),
+    ("nose", "yaw", -0.4),
+    ("ear_right_tip", "ear_right_raise", 0.05),
+    ("lip_bottom", "mouth_opening", 0.05),
+    ("head_top", "roll", -0.22),
+    ("eyelid_right_top", "eye_opening_right", 0.95),
+    ("nose", "pitch", -0.22),
+)
+SHORTEST = 6.0  # px; a shorter way ends in the drag's own tolerance of 2 px
+MOVED = 2.0  # px; where the source's landmark went less, its direction is the predictor's noise
+SETTINGS = DragSettings(learning_rate=2e-3, steps=200)  # the rate of the DragGAN paper
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One edit: which held-out row, which of `CHANGES`, and the way of its landmark, [2] (y, x) px."""
+
+    row: int
+    change: int
+    handle_yx: np.ndarray
+    target_yx: np.ndarray
+
+    @property
+    def landmark(self) -> int:
+        """Index into LANDMARKS."""
+        return LANDMARKS.index(CHANGES[self.change][0])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dragged:
+    """Edits that were dragged in the source.
+
+    Attributes:
+      plans: n edits.
+      outcomes, steps: of the drags.
+      start: [n, D1], latents before.
+      moved: [n, layers, D1], displacement of the moving layers.
+      before_yx, after_yx: [n, 2], the edit's landmark as the predictor sees it.
+    """
+
+    plans: list[Plan]
+    outcomes: list[str]
+    steps: list[int]
+    start: np.ndarray
+    moved: np.ndarray
+    before_yx: np.ndarray
+    after_yx: np.ndarray
+
+    @property
+    def counted(self) -> np.ndarray:
+        """[n] bool, edits whose landmark went far enough to have a direction."""
+        return np.linalg.norm(self.after_yx - self.before_yx, axis=1) >= MOVED
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _rendered_landmarks(kind: str, attributes: jax.Array, side: int) -> jax.Array:
+    return render(kind, attributes, side).landmarks_yx
+
+
+def plan_edits(judge: Judge, seen: Seen, count: int, side: int) -> list[Plan]:
+    """Up to `count` edits of the source's images as they were seen, each on an image of its own.
+
+    They take turns of those `CHANGES` whose attribute can be read, since it must be known what the change starts from.
+    Images whose landmark would go less than `SHORTEST` or out of the picture are passed over.
+    """
+    place = partial(_rendered_landmarks, judge.source, side=side)
+    start = np.asarray(place(jnp.asarray(seen.attributes)))
+    free, plans = list(range(len(seen.attributes))), []
+    ends: dict[int, np.ndarray] = {}
+    usable = [change for change, (_, attribute, _) in enumerate(CHANGES) if attribute in judge.readable]
+    for number in range(count if usable else 0):
+        change = usable[number % len(usable)]
+        landmark, attribute, value = CHANGES[change]
+        point = LANDMARKS.index(landmark)
+        if change not in ends:
+            wanted = seen.attributes.copy()
+            wanted[:, NAMES.index(attribute)] = value
+            ends[change] = np.asarray(place(jnp.asarray(wanted)))
+        way = ends[change][:, point] - start[:, point]
+        for row in free:
+            handle = np.round(seen.landmarks_yx[row, point])
+            target = handle + way[row]
+            inside = (np.stack([handle, target]) >= 0).all() and (np.stack([handle, target]) <= side - 1).all()
+            if inside and np.linalg.norm(way[row]) >= SHORTEST:
+                plans.append(Plan(row=row, change=change, handle_yx=handle, target_yx=target))
+                free.remove(row)
+                break
+    return plans
+
+
+def drag_plans(
+    judge: Judge,
+    model: Generator,
+    w: np.ndarray,
+    plans: list[Plan],
+    space: Space,
+    on_progress: Callable[[int], None],
+) -> Dragged:
+    """Drag the edits of the held-out latents w [m, D1] in a space; on_progress takes the number done."""
+    start = np.stack([w[plan.row] for plan in plans])
+    ws = every_layer(model, start)
+    requests = (
+        EditRequest(
+            id=str(number),
+            ws=ws[number],
+            handles_yx=plan.handle_yx[None],
+            targets_yx=plan.target_yx[None],
+            space=space,
+            settings=SETTINGS,
+        )
+        for number, plan in enumerate(plans)
+    )
+    results = {}
+    for result in drag_many(model, requests):
+        results[int(result.id)] = result
+        on_progress(len(results))
+    ended = np.stack([results[number].ws for number in range(len(plans))])
+    points = [plan.landmark for plan in plans]
+    before, after = (landmarks_of(judge, model, latents, points) for latents in (ws, ended))
+    return Dragged(
+        plans=plans,
+        outcomes=[results[number].outcome.label for number in range(len(plans))],
+        steps=[results[number].steps for number in range(len(plans))],
+        start=start,
+        moved=(ended - ws)[:, : space.layers],
+        before_yx=before,
+        after_yx=after,
+    )
+
+
+def landmarks_of(judge: Judge, model: Generator, ws: np.ndarray, points: list[int]) -> np.ndarray:
+    """One landmark an image, [n, 2]."""
+    return judge.see(model, ws).landmarks_yx[np.arange(len(ws)), points]

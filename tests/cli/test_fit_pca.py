@@ -1,0 +1,257 @@
+"""`dragspace fit-pca`: its files, drags in them, displacements of finished drags, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+from dragspace_jax.checkpoint import save_parameters
+from dragspace_jax.cli import space_options
+from dragspace_jax.cli.space_options import SpaceOptions, make_space
+from dragspace_jax.drag import DragSettings, EditRequest
+from dragspace_jax.spaces import PCA, Displacement, load_space, save_space
+from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint, parameters
+from tests.cli.batch_edits import edit, records, write
+
+Run = Callable[..., Result]
+LAYERS = 6
+
+
+@pytest.fixture(scope="module")
+def drags(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Generator) -> Path:
+    """A batch's folder: four drags that reached their targets, each another way, one that did not, one invalid."""
+    out = tmp_path_factory.mktemp("drags") / "out"
+    (out / "latents").mkdir(parents=True)
+    random, lines = np.random.RandomState(0), []
+    for number, outcome in enumerate(["reached"] * 4 + ["step limit", "invalid"]):
+        record = {"id": str(number), "line": number, "digest": "", "outcome": outcome}
+        if outcome != "invalid":
+            start = random.randn(8, 16).astype(np.float32)
+            end = start.copy()
+            end[:LAYERS] += random.randn(LAYERS, 16)
+            model = np.asarray(fingerprint(tiny_generator))
+            np.savez(out / "latents" / f"{number}.npz", ws=end, start=start, model=model)
+            record |= {"latents": f"latents/{number}.npz", "handles_xy": [[1, 1]]}
+        lines.append(record)
+    write(out / "results.jsonl", *lines)
+    return out
+
+
+def test_it_writes_a_basis_and_its_pictures(
+    dragspace: Run, tiny_folder: Path, tiny_generator: Generator, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "basis.npz"
+    result = dragspace(
+        "fit-pca",
+        "--model",
+        tiny_folder,
+        "--samples",
+        5000,
+        "--components",
+        6,
+        "--rows",
+        2,
+        "--layers",
+        3,
+        "--out",
+        out,
+    )
+    assert result.exit_code == 0, result.output
+    assert "6 principal components of W, " in result.output
+    assert "from 5,000 samples" in result.output
+    with np.load(out) as arrays:
+        assert arrays["mean"].shape == (16,)
+        assert arrays["components"].shape == (6, 16)
+        np.testing.assert_allclose(arrays["components"] @ arrays["components"].T, np.eye(6), atol=1e-5)
+        assert (np.diff(arrays["variance"]) < 0).all()
+        assert str(arrays["model"]) == fingerprint(tiny_generator)
+        assert arrays["layers"] == 3
+    assert {path.name for path in out.parent.iterdir()} == {"basis.npz", "basis.scree.png", "basis.traversal.png"}
+    with Image.open(out.with_suffix(".traversal.png")) as sheet:
+        assert sheet.width > 9 * 32
+        assert 2 * 32 < sheet.height < 3 * 32
+    again = dragspace("fit-pca", "--model", tiny_folder, "--samples", 50, "--no-pictures", "--out", out)
+    assert again.exit_code == 0, again.output
+    assert "16 principal components of W, 100.00% of the variance" in again.output
+    assert [path.name for path in out.parent.iterdir()] == ["basis.npz"]
+
+
+def test_displacements_of_finished_drags(dragspace: Run, tiny_folder: Path, tmp_path: Path, drags: Path) -> None:
+    """The batch's folder, and with it that of one drag."""
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (alone / "result.json").write_text(json.dumps({"outcome": "reached"}))
+    shutil.copy(drags / "latents" / "4.npz", alone / "latents.npz")
+    out = tmp_path / "moves.npz"
+    command = ("fit-pca", "--model", tiny_folder, "--from-drags", drags, "--from-drags", alone, "--rows", 2)
+    result = dragspace(*command, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "5 of 7 drags reached their targets (1 invalid, 5 reached, 1 step limit), over 6 layers" in result.output
+    basis = load_space(out)
+    assert isinstance(basis, Displacement)
+    assert basis.components.shape == (5, LAYERS, 16)
+    with np.load(drags / "latents" / "0.npz") as arrays:
+        moved = (arrays["ws"] - arrays["start"])[:LAYERS].reshape(-1)
+    flat = np.asarray(basis.components).reshape(5, -1)
+    np.testing.assert_allclose(flat.T @ (flat @ moved), moved, atol=1e-4)
+    assert out.with_suffix(".scree.png").is_file()
+    assert out.with_suffix(".traversal.png").is_file()
+
+    points = ("--seed", 3, "--handles", "12,14", "--targets", "20,14", "--steps", 2, "--pictures", "none")
+    more = ("--basis", out, "--components", 4, "--whiten", 0.5)
+    dragged = dragspace("drag", "--model", tiny_folder, *points, *more, "--out", tmp_path / "drag")
+    assert dragged.exit_code == 0, dragged.output
+    settings = json.loads((tmp_path / "drag" / "result.json").read_text())["settings"]
+    assert (settings["space"], settings["layers"], settings["components"]) == ("displacement", LAYERS, 4)
+    assert (settings["basis"], settings["whiten"], settings["shared"]) == (str(out), 0.5, None)
+
+
+def test_batches_keep_where_their_drags_began(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
+) -> None:
+    edits = write(tmp_path / "edits.jsonl", edit(), edit(seed=4))
+    out = tmp_path / "out"
+    command = ("batch", edits, "--model", tiny_folder, "--pictures", "none", "--out", out)
+    assert dragspace(*command).exit_code == 0
+    fitted = dragspace(
+        "fit-pca", "--model", tiny_folder, "--from-drags", out, "--no-pictures", "--out", tmp_path / "b.npz"
+    )
+    assert "1 principal displacements" in fitted.output, fitted.output  # these edits add 1 everywhere
+    assert "2 of 2 drags reached their targets (2 reached), over 8 layers" in fitted.output
+
+
+def test_lines_of_a_batch_name_bases(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
+) -> None:
+    basis = PCA(mean=jnp.zeros(16), components=jnp.eye(16)[:4], variance=jnp.ones(4), scale=jnp.ones(4), layers=3)
+    moves = Displacement(
+        components=jnp.eye(32).reshape(32, 2, 16)[:3], variance=jnp.ones(3), scale=jnp.ones(3), layers=2
+    )
+    save_space(basis, tmp_path / "edits" / "pca.npz")
+    save_space(moves, tmp_path / "edits" / "moves.npz")
+    edits = write(
+        tmp_path / "edits" / "edits.jsonl",
+        edit(id="command"),
+        edit(id="same", space="pca", components=1),
+        edit(id="other", basis="moves.npz", whiten=0.5, momentum=0.5, tolerance=1),
+        edit(id="w", space="w"),
+        edit(id="missing", basis="pipe.npz"),
+        edit(id="nul", basis="a\0b"),
+        edit(id="long", basis="n" * 300),
+        edit(id="contradiction", basis="pca.npz", space="w"),
+        edit(id="many", basis="pca.npz", components=9),
+    )
+    command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none")
+    chosen = ("--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--solver", "adam-norm", "--half-life", 7)
+    result = dragspace(*command, *chosen)
+    assert result.exit_code == 0, result.output
+    ran: dict[str, EditRequest] = {request.id: request for request in instant.ran}
+    told = {}
+    for name, request in ran.items():
+        assert request.space is not None
+        count = len(request.space.components) if isinstance(request.space, PCA | Displacement) else None
+        told[name] = (request.space.name, request.space.layers, count)
+    assert told == {
+        "command": ("pca", 3, 2), "same": ("pca", 3, 1), "other": ("displacement", 2, 2), "w": ("w", 6, None),
+    }  # fmt: skip
+    settings = {name: request.settings or DragSettings() for name, request in ran.items()}
+    assert {(each.solver, each.half_life) for each in settings.values()} == {("adam-norm", 7.0)}
+    assert (settings["other"].momentum, settings["other"].tolerance) == (0.5, 1.0)
+    assert settings["w"].momentum == 0.9
+    found = records(tmp_path / "out")
+    for name, reason in {
+        "missing": "does not exist", "nul": "null", "long": "too long", "contradiction": "belongs to --space pca",
+        "many": "the basis has 4",
+    }.items():  # fmt: skip
+        assert reason in found[name]["reason"].replace("File name", "name")
+
+    # Another basis under the same name is not gone on with.
+    save_space(basis.truncated(3), tmp_path / "edits" / "pca.npz")
+    assert "another line, model or option" in dragspace(*command, *chosen, "--resume").output
+
+
+def test_a_kept_basis_is_used_again_and_a_damaged_one_fitted_anew(
+    tiny_generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(space_options, "cache_folder", lambda: tmp_path)
+    options = SpaceOptions(name="pca", components=4)
+    make_space(tiny_generator, options)
+    assert "fitting a PCA basis" in capsys.readouterr().err
+    (kept,) = (tmp_path / "bases").iterdir()
+    assert kept.name == f"pca-{fingerprint(tiny_generator)}-100000.npz"
+    make_space(tiny_generator, options)
+    assert capsys.readouterr().err == ""
+    kept.write_bytes(b"damaged")
+    assert make_space(tiny_generator, options).dim(16) == 4 * 6
+    assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--samples", 1), "samples is 1; a PCA needs at least 2"),
+        (("--samples", 8, "--components", 9), "components is 9; it must be from 1 to 7 (8 samples"),
+        (("--components", 17), "components is 17; it must be from 1 to 16 (16 dimensions)"),
+        (("--components", 0), "components is 0"),
+        (("--layers", 9), "layers is 9; the model has 8"),
+        (("--label", 1), "no classes"),
+        (("--out", "basis.npy"), "must end in .npz"),
+        (("--from-drags", "none"), "'none' does not exist"),
+        (("--from-drags", "."), "no results.jsonl of dragspace batch"),
+        (("--from-drags", "drags", "--samples", 5), "belong to a PCA of W"),
+        (("--from-drags", "drags", "--components", 5), "4 of 6 drags reached their targets"),
+        (("--from-drags", "one"), "1 of 1 drags reached their targets (1 reached); a basis of displacements needs"),
+        (("--from-drags", "old"), "no array `model`; it has ws; a drag of this version says where it began"),
+        (("--from-drags", "other"), "the drag was of another model"),
+        (("--from-drags", "gone"), "no such file, though its drag reached"),
+        (("--from-drags", "torn"), "not the result of a drag"),
+    ],
+)
+def test_mistakes_are_one_line(
+    dragspace: Run,
+    tiny_folder: Path,
+    tmp_path: Path,
+    drags: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[object, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(drags, "drags")
+    for name in ("one", "old", "other", "gone", "torn"):
+        Path(name).mkdir()
+        (Path(name) / "result.json").write_text("{" if name == "torn" else json.dumps({"outcome": "reached"}))
+    shutil.copy(drags / "latents" / "0.npz", "one/latents.npz")
+    np.savez("old/latents.npz", ws=np.zeros((8, 16), np.float32))
+    np.savez("other/latents.npz", ws=np.zeros((8, 16), np.float32), model=np.asarray("another"))
+    result = dragspace("fit-pca", "--model", tiny_folder, "--out", tmp_path / "new" / "basis.npz", *more)
+    assert result.exit_code == 2, result.output
+    lines = result.output.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_model_whose_w_does_not_vary(
+    dragspace: Run, tiny_generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {name: np.array(value) for name, value in parameters(tiny_generator).items()}
+    values["mapping.fc1.weight"][:, 3:] = 0
+    save_parameters(tmp_path / "flat", tiny_generator.config, values, source={"format": "random"})
+    command = ("fit-pca", "--model", tmp_path / "flat", "--samples", 100, "--no-pictures", "--out", tmp_path / "b.npz")
+    refused = dragspace(*command, "--components", 4)
+    assert refused.exit_code == 2
+    assert "the covariance is degenerate" in refused.output
+    assert "vary in 3 directions only; ask for at most 3 components, not 4" in refused.output
+    assert not (tmp_path / "b.npz").exists()
+    assert "3 principal components of W, 100.00%" in dragspace(*command).output
