@@ -13,6 +13,7 @@ from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.inputs import seed_latents
 from dragspace_jax.cli.page import Section, write_page
+from dragspace_jax.cli.recipes import PACED
 from dragspace_jax.cli.report import prepare_folder, summary, write_drag
 from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
 from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
@@ -54,7 +55,10 @@ EDITS = (
     ),
     DemoEdit(title="narrow an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((57, 61),)),
 )
-SETTINGS = DragSettings(learning_rate=2e-3, steps=200)  # the rate of the DragGAN paper
+SETTINGS = {
+    "w+": DragSettings(learning_rate=2e-3, steps=200),  # the rate of the DragGAN paper
+    "pca": dataclasses.replace(PACED, steps=200),
+}
 PSI = 1.0
 
 
@@ -81,7 +85,9 @@ def demo(out: Path) -> None:
     """Drag points on images of both embedded models and write a page of pictures, index.html."""
     models = {name: load(name) for name in EMBEDDED_MODELS}
     spaces = {
-        (name, space): make_space(model, SpaceOptions(name=space)) for name, model in models.items() for space in SPACES
+        (name, space): make_space(model, SpaceOptions(name=space, whiten=1.0 if space == "pca" else None))
+        for name, model in models.items()
+        for space in SPACES
     }
     results: list[tuple[DemoEdit, SpaceName, DragResult]] = []
     sections = []
@@ -89,10 +95,10 @@ def demo(out: Path) -> None:
         task = bar.add_task("dragging", total=len(EDITS) * len(SPACES))
         for edit in EDITS:
             model = models[edit.model]
-            settings = SETTINGS.resolved(model.config)
             start = seed_latents(model, [edit.seed], psi=PSI)[0]
             for space in SPACES:
                 bar.update(task, description=f"{edit.model.removeprefix('critters-')}: {edit.title}, {space}")
+                settings = SETTINGS[space].resolved(model.config)
                 result = drag_one(
                     model,
                     start,

@@ -120,7 +120,8 @@ def drag(
         "components": len(chart.components) if isinstance(chart, Basis) else None,
         "shared": chart.shared if isinstance(chart, PCA) else None,
         "basis": chosen["basis"],
-        "whiten": chosen["whiten"],
+        "whiten": options.whiten,
+        "recipe": chosen["recipe"],
     }
     write_drag(out, generator, result, settings, pictures=pictures, details=details)
     if np.abs(result.start - start).max() > 1e-4:

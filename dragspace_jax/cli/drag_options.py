@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
+from dragspace_jax.cli.recipes import PUBLISHED, RECIPES, completed
 from dragspace_jax.cli.space_options import SPACES, SpaceOptions
 from dragspace_jax.drag import DragSettings
 
-PUBLISHED = DragSettings()
 NOISES, DTYPES, ENGINES = ("const", "none"), ("float32", "bfloat16"), ("window", "whole")
 SOLVERS = ("adam", "adam-norm")
 
@@ -19,6 +19,7 @@ _FIELDS = {
     "lr": "learning_rate",
     "half_life": "half_life",
     "slow_down": "slow_down",
+    "pace": "pace",
     "solver": "solver",
     "momentum": "momentum",
     "steps": "steps",
@@ -34,13 +35,20 @@ _FIELDS = {
 """The option's name → the field of `DragSettings`."""
 
 SPACE_NAMES = ("space", "layers", "components", "shared", "basis", "whiten")
-SETTING_NAMES = (*SPACE_NAMES, *_FIELDS)
+SETTING_NAMES = ("recipe", *SPACE_NAMES, *_FIELDS)
 """The options' names."""
 
 _OPTIONS = (
-    click.option("--space", type=click.Choice(SPACES), help="What moves [default: w+, or what --basis is]."),
+    click.option(
+        "--recipe", type=click.Choice(RECIPES), default=RECIPES[0], show_default=True,
+        help="What the rest defaults to. paced: whitened PCA at a steady pace, the study's best; "
+        "published: DragGAN's own loop in W+.",
+    ),
+    click.option(
+        "--space", type=click.Choice(SPACES), help="What moves [default: pca; published: w+; or what --basis is]."
+    ),
     click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or as --basis says]."),
-    click.option("--components", type=int, help="Components of the basis [default: 64, or all of a --basis]."),
+    click.option("--components", type=int, help="Components of the basis [default: 32, or all of a --basis]."),
     click.option(
         "--shared/--no-shared", default=None,
         help="One set of PCA coordinates for all layers, or one a layer [default: one a layer, or as --basis says].",
@@ -49,7 +57,7 @@ _OPTIONS = (
     click.option(
         "--whiten", type=float,
         help="Measure a basis's coordinates, and so --lr, in standard deviations to this power, 0 to 1: "
-        "0 in units of W, 1 in standard deviations [default: 0].",
+        "0 in units of W, 1 in standard deviations [default: 1; published: 0].",
     ),
     click.option(
         "--feature-block", type=int, help="Block whose features are followed [default: 128, or half the image's side]."
@@ -61,17 +69,25 @@ _OPTIONS = (
         help="adam: a second moment a coordinate; adam-norm: one for all, which keeps the gradient's direction.",
     ),
     click.option(
-        "--lr", default=PUBLISHED.learning_rate, show_default=True,
-        help="Learning rate of the solver, in units of the coordinates.",
+        "--lr", type=float,
+        help="Learning rate of the solver, in units of the coordinates "
+        "[default: 0.05 whitened, else 0.002; published: 0.001].",
     ),
-    click.option("--momentum", default=PUBLISHED.momentum, show_default=True, help="Of the solver (Adam's beta 1)."),
+    click.option(
+        "--momentum", type=float, help="Of the solver (Adam's beta 1) [default: 0.5; published: 0.9]."
+    ),
+    click.option(
+        "--pace", type=float,
+        help="Px of a 512 px image that the farthest handle shall come nearer in an iteration; the learning rate is "
+        "turned to keep it; 0: it is not [default: 10; published: 0].",
+    ),
     click.option(
         "--half-life", default=PUBLISHED.half_life, show_default=True,
         help="Iterations in which the learning rate halves; 0: it stays.",
     ),
     click.option(
         "--slow-down", default=PUBLISHED.slow_down, show_default=True,
-        help="Mean distance in px below which the learning rate falls in proportion; 0: it does not.",
+        help="Distance in px of a 512 px image below which the learning rate falls in proportion; 0: it does not.",
     ),
     click.option("--steps", default=PUBLISHED.steps, show_default=True, help="The most iterations."),
     click.option(
@@ -104,16 +120,18 @@ def with_drag_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def drag_settings(chosen: Mapping[str, Any]) -> DragSettings:
     """The settings among the chosen values; `DragSettings.resolved` checks them."""
-    return DragSettings(**{field: chosen[name] for name, field in _FIELDS.items()})
+    filled = completed(chosen)
+    return DragSettings(**{field: filled[name] for name, field in _FIELDS.items()})
 
 
 def space_options(chosen: Mapping[str, Any]) -> SpaceOptions:
     """The space among the chosen values; `make_space` checks it."""
+    filled = completed(chosen)
     return SpaceOptions(
-        name=chosen["space"],
-        layers=chosen["layers"],
-        components=chosen["components"],
-        shared=chosen["shared"],
-        basis=chosen["basis"],
-        whiten=chosen["whiten"],
+        name=filled["space"],
+        layers=filled["layers"],
+        components=filled["components"],
+        shared=filled["shared"],
+        basis=filled["basis"],
+        whiten=filled["whiten"],
     )

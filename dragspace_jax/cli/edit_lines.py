@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SETTING_NAMES, SOLVERS
+from dragspace_jax.cli.recipes import RECIPES
 from dragspace_jax.cli.space_options import SPACES
 from dragspace_jax.drag.edit import PUBLISHED_SIDE
 from dragspace_jax.errors import DragspaceError
@@ -28,12 +29,14 @@ _LARGEST_NUMBER = 1e30  # within float32, with room to square a radius
 
 _WHOLE = ("seed", "label", "layers", "components", "feature_block", "steps", "stall")
 _NUMBERS = (
-    "psi", "whiten", "lr", "half_life", "slow_down", "momentum", "tolerance", "radius_motion", "radius_track",
+    "psi", "whiten", "lr", "half_life", "slow_down", "pace", "momentum", "tolerance", "radius_motion", "radius_track",
     "mask_weight",
 )  # fmt: skip
 _FLAGS = ("shared", "invert_mask")
 _TEXTS = ("id", "latents", "mask", "basis")
-_CHOICES = {"space": SPACES, "solver": SOLVERS, "noise": NOISES, "dtype": DTYPES, "engine": ENGINES}
+_CHOICES = {
+    "recipe": RECIPES, "space": SPACES, "solver": SOLVERS, "noise": NOISES, "dtype": DTYPES, "engine": ENGINES,
+}  # fmt: skip
 _POINTS = ("handles", "targets", "points")
 
 

@@ -72,7 +72,7 @@ class DragState:
       reference: [N, C], features of the handles in the first iteration.
       start_features: [B, R, R, C], the whole maps of the first iteration; None without masks.
       iteration: int32 [B], iterations done.
-      far: [B], mean distance of the handles to their targets as last tracked, pixels.
+      far: [B], distance of the handle farthest from its target as last tracked, pixels.
       gain: [B], what the pace has made of the learning rate.
       nearest: [B], the least sum of the handles' distances to their targets so far, pixels.
       since: int32 [B], iterations since that was reached.
@@ -187,8 +187,7 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
     (_, (loss, handles, reference, start)), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)
     far = jnp.where(lanes.valid, distances(handles, lanes.targets_yx), 0.0)
     total = _per_lane(far, lane, count)
-    handles_of = _per_lane(lanes.valid.astype(jnp.float32), lane, count)
-    left = total / jnp.maximum(handles_of, 1.0)
+    left = jnp.max(far)[None] if count == 1 else jnp.zeros(count, far.dtype).at[lane].max(far)
     gain = paced_gain(settings, state.gain, state.far, left, side)
     rate = scheduled_rate(settings, state.iteration, left, side)
     coordinates, solver = jax.vmap(lambda settings, *moved: make_solver(settings).step(*moved))(

@@ -17,7 +17,7 @@ def scheduled_rate(settings: DragSettings, iteration: jax.Array, left: jax.Array
     Args:
       settings: resolved; its numbers are [B].
       iteration: int32 [B], iterations done.
-      left: [B], mean distance of the handles to their targets, pixels.
+      left: [B], distance of the handle farthest from its target, pixels.
       side: of the image, pixels.
 
     Returns:
@@ -36,7 +36,7 @@ def paced_gain(settings: DragSettings, gain: jax.Array, before: jax.Array, left:
     Args:
       settings: resolved; its numbers are [B].
       gain: [B], so far.
-      before, left: [B], mean distance of the handles to their targets one iteration ago (infinite at first) and now.
+      before, left: [B], distance of the handle farthest from its target, one iteration ago (infinite at first) and now.
       side: of the image, pixels.
 
     Returns:

@@ -51,13 +51,14 @@ def load_space(path: str | Path) -> Space:
     try:
         with Path(path).open("rb") as file:  # numpy leaves a file open that it cannot read
             stored = np.load(file, allow_pickle=False)
-            if isinstance(stored, np.ndarray):
-                raise SpaceError(f"{path} is not a space: it holds one array, not an npz of several")
-            values = {name: np.asarray(stored[name]) for name in stored.files}
+            lone = isinstance(stored, np.ndarray)
+            values = {} if lone else {name: np.asarray(stored[name]) for name in stored.files}
     except FileNotFoundError as error:
         raise SpaceError(f"{path} does not exist; dragspace fit-pca writes one") from error
     except _BROKEN as error:
         raise SpaceError(f"{path} cannot be read: it is no npz of arrays, or a damaged one") from error
+    if lone:
+        raise SpaceError(f"{path} is not a space: it holds one array, not an npz of several")
     try:
         return _space(values)
     except (ValueError, KeyError, TypeError) as error:

@@ -142,7 +142,7 @@ def _bad_files(folder: Path) -> None:
         (("--basis", "plain.npz"), "has no basis"),
         (("--basis", "."), "is not a file"),
         (("--basis", "missing.npz"), "does not exist"),
-        (("--basis", "text.png"), "not a space that can be read"),
+        (("--basis", "text.png"), "cannot be read"),
         (("--momentum", 1), "momentum is 1.0; it must be below 1"),
         (("--half-life", -1), "half_life is -1"),
         (("--tolerance", 0), "tolerance is 0"),
