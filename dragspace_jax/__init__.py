@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from dragspace_jax.checkpoint import load
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one
     from dragspace_jax.errors import DragspaceError
-    from dragspace_jax.spaces import PCA, W, WPlus, fit_pca
+    from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import seed_to_z
 
 __all__ = [
     "PCA",
+    "Displacement",
     "DragResult",
     "DragSettings",
     "DragspaceError",
@@ -25,8 +26,11 @@ __all__ = [
     "WPlus",
     "drag_many",
     "drag_one",
+    "fit_displacements",
     "fit_pca",
     "load",
+    "load_space",
+    "save_space",
     "seed_to_z",
 ]
 

@@ -51,7 +51,7 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
     latents = kept["ws"]
     np.testing.assert_array_equal(latents[6:], kept["start"][6:])
     assert np.abs(latents[:6] - kept["start"][:6]).max() > 1e-3
-    assert record["settings"]["space"] == "w+"
+    assert record["settings"]["space"] == "pca"  # the paced recipe
     assert trace["handles"].shape == (steps, 1, 2)
     assert trace["handles"][0, 0].tolist() == [12.0, 14.0]
     assert trace["latents"].shape == (steps, 8, 16)
@@ -127,8 +127,8 @@ def _bad_files(folder: Path) -> None:
         (("--latents", "shape.npy"), "either --seed or --latents"),
         (("--layers", 9), "layers is 9; the model has 8"),
         (("--space", "pca", "--components", 99), "components is 99"),
-        (("--components", 4), "belong to --space pca"),
-        (("--whiten", 1), "--whiten belongs to --space pca"),
+        (("--space", "w+", "--components", 4), "belong to --space pca"),
+        (("--recipe", "published", "--whiten", 1), "--whiten belongs to --space pca"),
         (("--space", "displacement"), "needs its --basis"),
         (("--basis", "pca.npz", "--space", "w"), "--basis belongs to --space pca or displacement, not to --space w"),
         (("--basis", "pca.npz", "--space", "displacement"), "holds a basis of kind pca"),
