@@ -85,9 +85,7 @@ def demo(out: Path) -> None:
     """Drag points on images of both embedded models and write a page of pictures, index.html."""
     models = {name: load(name) for name in EMBEDDED_MODELS}
     spaces = {
-        (name, space): make_space(model, SpaceOptions(name=space, whiten=1.0 if space == "pca" else None))
-        for name, model in models.items()
-        for space in SPACES
+        (name, space): make_space(model, SpaceOptions(name=space)) for name, model in models.items() for space in SPACES
     }
     results: list[tuple[DemoEdit, SpaceName, DragResult]] = []
     sections = []

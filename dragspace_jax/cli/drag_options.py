@@ -41,14 +41,14 @@ SETTING_NAMES = ("recipe", *SPACE_NAMES, *_FIELDS)
 _OPTIONS = (
     click.option(
         "--recipe", type=click.Choice(RECIPES), default=RECIPES[0], show_default=True,
-        help="What the rest defaults to. paced: whitened PCA at a steady pace, the study's best; "
+        help="What the rest defaults to. paced: PCA coordinates at a steady pace, the study's best; "
         "published: DragGAN's own loop in W+.",
     ),
     click.option(
         "--space", type=click.Choice(SPACES), help="What moves [default: pca; published: w+; or what --basis is]."
     ),
     click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or as --basis says]."),
-    click.option("--components", type=int, help="Components of the basis [default: 32, or all of a --basis]."),
+    click.option("--components", type=int, help="Components of the basis [default: 64, or all of a --basis]."),
     click.option(
         "--shared/--no-shared", default=None,
         help="One set of PCA coordinates for all layers, or one a layer [default: one a layer, or as --basis says].",
@@ -57,7 +57,7 @@ _OPTIONS = (
     click.option(
         "--whiten", type=float,
         help="Measure a basis's coordinates, and so --lr, in standard deviations to this power, 0 to 1: "
-        "0 in units of W, 1 in standard deviations [default: 1; published: 0].",
+        "0 in units of W, 1 in standard deviations [default: 0].",
     ),
     click.option(
         "--feature-block", type=int, help="Block whose features are followed [default: 128, or half the image's side]."
@@ -71,7 +71,7 @@ _OPTIONS = (
     click.option(
         "--lr", type=float,
         help="Learning rate of the solver, in units of the coordinates "
-        "[default: 0.05 whitened, else 0.002; published: 0.001].",
+        "[default: 0.005, whitened 0.05, in W+ and W 0.002; published: 0.001].",
     ),
     click.option(
         "--momentum", type=float, help="Of the solver (Adam's beta 1) [default: 0.5; published: 0.9]."
@@ -79,7 +79,7 @@ _OPTIONS = (
     click.option(
         "--pace", type=float,
         help="Px of a 512 px image that the farthest handle shall come nearer in an iteration; the learning rate is "
-        "turned to keep it; 0: it is not [default: 10; published: 0].",
+        "turned to keep it; 0: it is not [default: 8; published: 0].",
     ),
     click.option(
         "--half-life", default=PUBLISHED.half_life, show_default=True,

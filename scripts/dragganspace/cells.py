@@ -141,11 +141,18 @@ def schedules(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
         {"slow_down": 4.0}, {"half_life": 20.0}, {"momentum": 0.5}, {"pace": 2.0},
         {"pace": 2.0, "momentum": 0.5}, {"pace": 2.5, "momentum": 0.5}, {"pace": 2.5, "momentum": 0.7},
     ]  # fmt: skip
+    paced = [change for change in changes if change.get("momentum") == 0.5]
+    less_white: list[dict[str, Any]] = [
+        {"space": "pca", "components": 32, "power": 0.0, "rates": (2e-3, 5e-3)},
+        {"space": "pca", "components": 32, "power": 0.5, "rates": (0.01, 0.022361)},
+        {"space": "pca", "components": 64, "power": 0.0, "rates": (2e-3, 5e-3)},
+    ]
     return [
         Cell(layers=layers, fine=fine, rate=rate, **{k: v for k, v in space.items() if k != "rates"}, **change)
-        for space in spaces
+        for contenders, schedule in ((spaces, changes), (less_white, paced))
+        for space in contenders
         for rate in space["rates"]
-        for change in changes
+        for change in schedule
         for fine in (False, True)
     ]
 
