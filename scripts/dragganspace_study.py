@@ -2,6 +2,7 @@
 
     python -m scripts.dragganspace_study run --work out/dragganspace      # drags; stop and start as you like
     python -m scripts.dragganspace_study judge --work out/dragganspace    # likewise
+    python -m scripts.dragganspace_study confirm --work out/dragganspace  # the few chosen, on other edits
     python -m scripts.dragganspace_study pace --work out/dragganspace     # time of a step; on a quiet machine
     python -m scripts.dragganspace_study landscape --work out/dragganspace
     python -m scripts.dragganspace_study report --work out/dragganspace --docs docs/study
@@ -27,7 +28,7 @@ from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_spa
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
-from scripts.dragganspace.cells import Cell, grid, rivals, schedules
+from scripts.dragganspace.cells import Cell, confirmation, grid, rivals, schedules
 from scripts.dragganspace.edits import StudyEdit, study_edits
 from scripts.dragganspace.judge import Judge, judge_cells
 from scripts.dragganspace.landscape import gradient_shares, plane, roads
@@ -36,7 +37,7 @@ from scripts.dragganspace.plots import plot_landscape, plot_planes
 from scripts.dragganspace.report import space_key, write_report
 from scripts.dragganspace.runs import run_cells, train_displacements
 
-EDITS_SEED, TRAINING_SEED = 1, 2
+EDITS_SEED, TRAINING_SEED, FRESH_SEED = 1, 2, 3
 TRAINING_EDITS = 512
 LANDSCAPE = (
     Cell(space="full", layers=DEFAULT_LAYERS, rate=5e-3),
@@ -124,9 +125,24 @@ def judge(work: Path, kinds: str, edits: int) -> None:
 @main.command()
 @_work
 @_kinds
+@_edits
+def confirm(work: Path, kinds: str, edits: int) -> None:
+    """Drag and judge the few chosen cells on edits that had no part in the choice."""
+    for kind, model in models(kinds):
+        bases = bases_of(model, kind, work)
+        subjects = study_edits(model, kind, edits, first_seed=FRESH_SEED)
+        folder = work / f"{kind}-{edits}-fresh"
+        with progress() as bar:
+            run_cells(model, confirmation(), subjects, folder, bases, bar)
+            judge_cells(Judge(model, subjects, bases[0]), confirmation(), folder, bar)
+
+
+@main.command()
+@_work
+@_kinds
 def pace(work: Path, kinds: str) -> None:
     """Time a step in every space, in one run; on a quiet machine."""
-    names = {space_key(cell): cell for cell in [*grid(), *rivals()]}
+    names = {space_key(cell): cell for cell in [*grid(), *confirmation()]}
     for kind, model in models(kinds):
         bases = bases_of(model, kind, work)
         charts = {name: (cell.chart(*bases), cell.settings(model.config)) for name, cell in names.items()}
@@ -184,7 +200,8 @@ def report(work: Path, kinds: str, edits: int, docs: Path) -> None:
     shared = set(found[0]).intersection(*found) if found else set()
     # Each model's paces relative to its own mean, so that neither counts for more.
     means = {name: float(np.mean([each[name] / np.mean(list(each.values())) for each in found])) for name in shared}
-    write_report([work / f"{kind}-{edits}" for kind in kinds.split(",")], error, means, docs)
+    folders = [work / f"{kind}-{edits}" for kind in kinds.split(",")]
+    write_report(folders, [Path(f"{folder}-fresh") for folder in folders], error, means, docs)
     click.echo(f"written to {docs}; no difference of landmarks below {error} px is claimed")
 
 

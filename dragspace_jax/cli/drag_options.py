@@ -79,7 +79,7 @@ _OPTIONS = (
     click.option(
         "--pace", type=float,
         help="Px of a 512 px image that the farthest handle shall come nearer in an iteration; the learning rate is "
-        "turned to keep it; 0: it is not [default: 8; published: 0].",
+        "turned to keep it; 0: it is not [default: 8; with --half-life or --slow-down, and published: 0].",
     ),
     click.option(
         "--half-life", default=PUBLISHED.half_life, show_default=True,

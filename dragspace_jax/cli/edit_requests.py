@@ -88,9 +88,15 @@ class RequestMaker:
         if "basis" in named:
             chosen["space"] = None
             named = {**named, "basis": str(self._folder / named["basis"])}
-        elif named.get("space", self._name) != self._name:
+        elif self._space_named(named) != self._name:
             chosen |= {name: None for name in SPACE_NAMES if name != "layers"}
         return {**chosen, **named}
+
+    def _space_named(self, named: Mapping[str, Any]) -> str:
+        """The space that a line asks for, by its name or by its recipe; the command's if by neither."""
+        if "recipe" in named and "space" not in named:
+            return space_name(space_options({**self._chosen, **named, "space": None, "basis": None}))
+        return named.get("space", self._name)
 
     def _space(self, options: SpaceOptions, label: int | None) -> Space:
         # Only a basis that is fitted here depends on the class.

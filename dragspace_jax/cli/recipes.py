@@ -32,7 +32,8 @@ def completed(chosen: Mapping[str, Any]) -> dict[str, Any]:
     default("lr", _paced_rate(filled["whiten"] or 0.0, fitted=fitted) if paced else PUBLISHED.learning_rate)
     recipe = PACED if paced else PUBLISHED
     default("momentum", recipe.momentum)
-    default("pace", recipe.pace)
+    # A pace would undo what these two ask for.
+    default("pace", 0.0 if filled["half_life"] or filled["slow_down"] else recipe.pace)
     return filled
 
 
@@ -40,5 +41,5 @@ def _paced_rate(power: float, *, fitted: bool) -> float:
     """The learning rate to begin with; between W's units and standard deviations the rates go over by the power."""
     if not fitted:
         return _FULL_RATE
-    power = min(max(power, 0.0), 1.0)  # out of range it is refused where the space is made
+    power = power if 0.0 <= power <= 1.0 else 0.0  # it is refused where the space is made
     return _WHITENED_RATE**power * PACED.learning_rate ** (1.0 - power)

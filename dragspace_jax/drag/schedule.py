@@ -9,6 +9,8 @@ from dragspace_jax.drag.edit import PUBLISHED_SIDE, DragSettings
 
 _UP, _DOWN = 1.5, 0.5  # the most and the least that a gain may change by in one iteration
 _BACK = -0.5  # px: a handle that went back by more is being lost, not slow
+_UNSEEN = 1.5  # px: so near its target a handle that is tracked by whole pixels cannot be seen to come nearer
+_LEAST, _MOST = 1 / 8, 8.0  # of the gain: what stands still at eight times the rate does not move at eighty
 
 
 def scheduled_rate(settings: DragSettings, iteration: jax.Array, left: jax.Array, side: int) -> jax.Array:
@@ -40,12 +42,13 @@ def paced_gain(settings: DragSettings, gain: jax.Array, before: jax.Array, left:
       side: of the image, pixels.
 
     Returns:
-      [B]: the gain by which to multiply the learning rate; 1 where there is no pace to keep.
+      [B]: the gain by which to multiply the learning rate, 1/8 to 8; 1 where there is no pace to keep.
     """
     pace = jnp.asarray(settings.pace) * (side / PUBLISHED_SIDE)
     wanted = jnp.minimum(pace, before)
     came = before - left
     # Handles are tracked by whole pixels: less than half of what is wanted is too slow, whatever the ratio says.
     ratio = jnp.where(came > 0.5 * wanted, wanted / jnp.maximum(came, 0.5 * wanted), _UP)
-    change = jnp.where(came < _BACK, _DOWN, jnp.clip(ratio, _DOWN, _UP))
-    return jnp.where(jnp.isfinite(before) & (pace > 0), gain * change, gain)
+    change = jnp.where(came < _BACK, _DOWN, jnp.clip(ratio, _DOWN, jnp.where(left > _UNSEEN, _UP, 1.0)))
+    paced = jnp.clip(gain * change, _LEAST, _MOST)
+    return jnp.where(jnp.isfinite(before) & (pace > 0), paced, gain)

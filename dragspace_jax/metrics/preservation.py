@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -37,10 +38,10 @@ def preservation(before: np.ndarray, after: np.ndarray, region: np.ndarray) -> P
     if before.shape != after.shape or before.shape[:2] != region.shape:
         raise ValueError(f"images {before.shape} and {after.shape} and region {region.shape} must be of one size")
     first, second = (np.clip(np.asarray(image, np.float32), -1.0, 1.0) for image in (before, after))
-    _, similarity = structural_similarity(
+    compared: Any = structural_similarity(
         first, second, channel_axis=-1, data_range=_RANGE, gaussian_weights=True, use_sample_covariance=False, full=True
     )
-    inside = np.asarray(region, bool)
+    similarity, inside = compared[1], np.asarray(region, bool)
     return Preservation(
         ssim_inside=_mean(similarity, inside),
         ssim_outside=_mean(similarity, ~inside),

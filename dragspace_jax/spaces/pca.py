@@ -42,6 +42,15 @@ class Basis(Space):
             scale=self.scale[:components],
         )
 
+    def check(self, model: Generator) -> None:
+        super().check(model)
+        count = self.components.shape[0]
+        if self.variance.shape != (count,) or self.scale.shape != (count,):
+            raise SpaceError(
+                f"the basis has {count} components, variance {self.variance.shape} and scale {self.scale.shape}; "
+                "each needs one number a component"
+            )
+
     def whitened(self, power: float = 1.0) -> Self:
         """The same span with coordinates in standard deviations to a power: 1 is whitened, 0 as it lies in W.
 
@@ -93,4 +102,5 @@ class PCA(Basis):
 
     def check(self, model: Generator) -> None:
         self.check_width(model, self.mean.shape[0])
+        self.check_width(model, self.components.shape[1])
         super().check(model)

@@ -22,10 +22,10 @@ from scripts.dragganspace.edits import StudyEdit
 from scripts.dragganspace.runs import write_arrays
 
 FIGURES = (
-    "reached", "steps", "tracked", "landmark", "ssim_inside", "ssim_outside", "psnr_inside", "psnr_outside",
+    "reached", "steps", "landmark", "ssim_inside", "ssim_outside", "psnr_inside", "psnr_outside",
     "mahalanobis",
 )  # fmt: skip
-"""One number an edit: whether it arrived, iterations, px of the tracked handle and of the true landmark to the target,
+"""One number an edit: whether it arrived, iterations, px of the true landmark to the target,
 SSIM and PSNR in dB to the start, and the Mahalanobis distance of the moving layers (samples of W: about 1)."""
 
 
@@ -67,7 +67,6 @@ class Judge:
         return {
             "reached": (results["outcome"] == Outcome.REACHED).astype(np.float64),
             "steps": results["steps"].astype(np.float64),
-            "tracked": results["distance"].astype(np.float64),
             "landmark": missed,
             **{name: np.array([each[name] for each in kept]) for name in kept[0]},
             "mahalanobis": far,

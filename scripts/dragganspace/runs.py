@@ -11,6 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from dragspace_jax.drag import DragSettings, EditRequest, LaneResult, Outcome, drag_many
+from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Displacement, WPlus, fit_displacements
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
@@ -61,11 +62,15 @@ def _requests(
 
 def _keep(path: Path, results: dict[int, LaneResult]) -> None:
     ordered = [results[number] for number in range(len(results))]
+    if refused := [r.reason for r in ordered if r.outcome == Outcome.INVALID]:
+        raise DragspaceError(
+            f"{path.stem}: {len(refused)} edits are invalid ({refused[0]}); is the work folder of another model?"
+        )
     write_arrays(
         path,
         outcome=np.array([int(r.outcome) for r in ordered]),
         steps=np.array([r.steps for r in ordered]),
-        distance=np.array([r.distances.max(initial=np.nan) for r in ordered]),
+        distance=np.array([r.distances.max() for r in ordered]),
         ws=np.stack([r.ws for r in ordered if r.ws is not None]),
     )
 

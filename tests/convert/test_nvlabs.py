@@ -11,6 +11,7 @@ from torch.storage import _load_from_bytes
 
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
+from dragspace_jax.stylegan2.parameters import parameters
 
 from .networks import ours, random_parameters, small_discriminator, small_generator
 from .write_nvlabs import Module, snapshot, write
@@ -52,10 +53,8 @@ def test_round_trip(tmp_path, protocol, repository):
     assert card.source["format"] == "nvlabs-pytorch"
     assert len(card.source["sha256"]) == 64
     generator = model_folder.load(tmp_path / "model")
-    assert_same(
-        {n: np.asarray(v) for n, v in model_folder.parameters(generator).items()}, ours(random_parameters(config, 0))
-    )
-    found = model_folder.parameters(model_folder.load_discriminator(tmp_path / "model"))
+    assert_same({n: np.asarray(v) for n, v in parameters(generator).items()}, ours(random_parameters(config, 0)))
+    found = parameters(model_folder.load_discriminator(tmp_path / "model"))
     assert_same({n: np.asarray(v) for n, v in found.items()}, ours(random_parameters(discriminator, 1)))
 
 

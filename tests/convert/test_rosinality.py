@@ -14,6 +14,7 @@ import torch
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
 from dragspace_jax.convert.rosinality import W_AVG_SAMPLES, W_AVG_SEED
+from dragspace_jax.stylegan2.parameters import parameters
 
 from .networks import ours, random_parameters, small_generator
 from .test_nvlabs import assert_same
@@ -42,7 +43,7 @@ def test_w_avg_is_computed_where_it_is_missing(tmp_path, zipped, kind):
 
     assert model_folder.read_card(tmp_path / "model").source["w_avg"] == {"samples": 10_000, "seed": 0}
     generator = model_folder.load(tmp_path / "model")
-    found = {name: np.asarray(value) for name, value in model_folder.parameters(generator).items()}
+    found = {name: np.asarray(value) for name, value in parameters(generator).items()}
     expected = ours(arrays)
     z = np.random.RandomState(W_AVG_SEED).randn(W_AVG_SAMPLES, CONFIG.z_dim).astype(np.float32)
     expected["mapping.w_avg"] = found["mapping.w_avg"]

@@ -10,6 +10,7 @@ import pytest
 
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
+from dragspace_jax.stylegan2.parameters import parameters
 
 from .networks import ours, random_parameters, small_discriminator, small_generator
 from .test_nvlabs import assert_same, nested_without_end
@@ -47,7 +48,7 @@ def test_round_trip(tmp_path, protocol):
     assert card.generator == config
     assert card.discriminator == discriminator
     assert card.source["format"] == "tensorflow"
-    found = model_folder.parameters(model_folder.load(tmp_path / "model"))
+    found = parameters(model_folder.load(tmp_path / "model"))
     assert_same({n: np.asarray(v) for n, v in found.items()}, rounded(ours(random_parameters(config, 0))))
 
 

@@ -46,8 +46,11 @@ def test_the_gain_keeps_a_pace() -> None:
     np.testing.assert_allclose(paced_gain(kept, jnp.ones(3), jnp.full(3, 50.0), 50.0 - came, SIDE), [1.0, 1.5, 0.5])
     backwards = paced_gain(kept, jnp.ones(3), jnp.full(3, 50.0), jnp.full(3, 53.0), SIDE)
     np.testing.assert_allclose(backwards, 0.5)  # the handle is being lost
-    near = paced_gain(kept, jnp.ones(3), jnp.full(3, 2.0), jnp.full(3, 0.5), SIDE)
-    np.testing.assert_allclose(near, 2.0 / 1.5, rtol=1e-6)  # nobody wants more than what is left
+    near = paced_gain(kept, jnp.ones(3), jnp.full(3, 3.0), jnp.array([1.0, 2.9, 1.6]), SIDE)
+    np.testing.assert_allclose(near[0], 1.0)  # nothing is turned up where tracking sees no approach
+    np.testing.assert_allclose(near[1], 1.5)
+    far = paced_gain(kept, jnp.array([8.0, 0.125, 1.0]), jnp.full(3, 50.0), jnp.array([50.0, 55.0, 46.0]), SIDE)
+    np.testing.assert_allclose(far, [8.0, 0.125, 1.0])  # what is stuck stays within bounds
     first = paced_gain(kept, jnp.ones(3), jnp.full(3, jnp.inf), jnp.full(3, 9.0), SIDE)
     np.testing.assert_array_equal(first, 1.0)
 
