@@ -40,8 +40,8 @@ from scripts.dragganspace.runs import run_cells, train_displacements
 EDITS_SEED, TRAINING_SEED, FRESH_SEED = 1, 2, 3
 TRAINING_EDITS = 512
 LANDSCAPE = (
-    Cell(space="full", layers=DEFAULT_LAYERS, rate=5e-3),
-    Cell(space="pca", layers=DEFAULT_LAYERS, components=32, power=1.0, rate=3e-2, solver="adam-norm"),
+    Cell(space="full", layers=DEFAULT_LAYERS, rate=2e-3),
+    Cell(space="pca", layers=DEFAULT_LAYERS, components=32, power=1.0, rate=5e-2),
 )
 """Whose ends the landscape lies between."""
 LANDSCAPE_EDITS = {"dog": (0, 1), "cat": (1,)}

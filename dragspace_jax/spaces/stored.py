@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import tempfile
 import zipfile
 import zlib
@@ -49,12 +50,15 @@ def load_space(path: str | Path) -> Space:
       SpaceError: the file is not a space; its message says what is wrong.
     """
     try:
-        with Path(path).open("rb") as file:  # numpy leaves a file open that it cannot read
-            stored = np.load(file, allow_pickle=False)
-            lone = isinstance(stored, np.ndarray)
-            values = {} if lone else {name: np.asarray(stored[name]) for name in stored.files}
+        content = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise SpaceError(f"{path} does not exist; dragspace fit-pca writes one") from error
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        raise SpaceError(f"{path} cannot be read ({error})") from error
+    try:
+        stored = np.load(io.BytesIO(content), allow_pickle=False)
+        lone = isinstance(stored, np.ndarray)
+        values = {} if lone else {name: np.asarray(stored[name]) for name in stored.files}
     except _BROKEN as error:
         raise SpaceError(f"{path} cannot be read: it is no npz of arrays, or a damaged one") from error
     if lone:

@@ -112,7 +112,7 @@ def plane(
 def roads(model: Generator, edits: Sequence[StudyEdit], ends: Sequence[np.ndarray], points: int) -> np.ndarray:
     """The mismatch along the straight way from each start to its end, over that at the start: [E, points]."""
     mismatch = Mismatch.of(model)
-    values = jax.jit(mismatch)
+    values = jax.jit(lambda *where: mismatch(*where))
     share = np.linspace(0.0, 1.0, points)[:, None, None]
     profiles = []
     for edit, end in zip(edits, ends, strict=True):

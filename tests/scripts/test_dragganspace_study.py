@@ -57,7 +57,10 @@ def test_runs_go_on_where_they_stopped(
     def instant(model: Generator, requests, lanes: int):
         for request in requests:
             asked.append(request.id)
-            yield LaneResult(id=request.id, outcome=Outcome.REACHED, ws=ws, steps=3)
+            there = np.array([[9.0, 14.0]], np.float32)
+            yield LaneResult(
+                id=request.id, outcome=Outcome.REACHED, ws=ws, steps=3, handles_yx=there, targets_yx=there + 0.5
+            )
 
     monkeypatch.setattr(runs, "drag_many", instant)
     cells = [Cell(space="full", layers=6, rate=rate) for rate in (1e-3, 2e-3)]
@@ -67,4 +70,5 @@ def test_runs_go_on_where_they_stopped(
     assert len(asked) == 4  # nothing ran twice
     with np.load(tmp_path / "dog" / f"{cells[0].key}.npz") as kept:
         assert kept["steps"].tolist() == [3, 3]
+        np.testing.assert_allclose(kept["distance"], np.sqrt(0.5))
         assert kept["ws"].shape == (2, 8, 16)
