@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scripts.dragganspace.cells import ALL_LAYERS, CAP, LAYERS
-from scripts.dragganspace.tables import Row, best_rates, name_of
+from scripts.dragganspace.tables import Row, name_of
 
 _COLOURS = {"full": "#333333", "pca": "#d1495b", "white": "#2e86ab", "displacement": "#3c9d5d"}
 
@@ -46,20 +46,18 @@ def plot_rates(rows: Sequence[Row], path: Path) -> None:
     _save(figure, path)
 
 
-def plot_contenders(rows: Sequence[Row], error: float, path: Path) -> None:
-    """What the steps buy: landmark distance and SSIM outside against steps, one point a contender."""
+def plot_contenders(rows: Sequence[Row], path: Path) -> None:
+    """What the steps buy: SSIM outside the region and landmark distance against steps, one point a cell."""
     figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
     for column, fine in enumerate((False, True)):
-        best = best_rates([row for row in rows if row.cell.fine == fine], error)
+        shown = [row for row in rows if row.cell.fine == fine]
         for axis, name in ((axes[0, column], "ssim_outside"), (axes[1, column], "landmark")):
-            for row in best:
-                axis.plot(row.mean("steps"), row.mean(name), "o", color=_style(row)[0])
-                axis.annotate(
-                    name_of(row.cell), (row.mean("steps"), row.mean(name)), fontsize=6.5, xytext=(4, 3),
-                    textcoords="offset points",
-                )  # fmt: skip
+            for row in shown:
+                at = (row.mean("steps"), row.mean(name))
+                axis.plot(*at, "o", color=_style(row)[0])
+                axis.annotate(name_of(row.cell), at, fontsize=7.5, xytext=(5, 4), textcoords="offset points")
             axis.set_xlabel("mean iterations")
-            axis.margins(x=0.2)
+            axis.margins(x=0.3, y=0.15)
         axes[0, column].set_title(f"tolerance {'0.5 px' if fine else '2 px (published)'}")
         axes[0, column].set_ylabel("SSIM to the start, outside the region")
         axes[1, column].set_ylabel("landmark to target, px")

@@ -42,7 +42,7 @@ def write_report(
     (docs / "tables.md").write_text("\n".join(parts))
     _write_csv(docs / "cells.csv", [*claims, *beyond])
     plot_rates(claims, docs / "rates.png")
-    plot_contenders(beyond, error, docs / "contenders.png")
+    plot_contenders(read_rows(confirmation(), fresh), docs / "contenders.png")
 
 
 def space_key(cell: Cell) -> str:
