@@ -10,20 +10,17 @@ chart: it gives w as it is, residual and all.
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from dragspace_jax.analysis.maps import AffineMap, AlignmentError, affine, cca, procrustes
+from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 
 MapKind = Literal["identity", "procrustes", "affine", "cca"]
 KINDS: tuple[MapKind, ...] = get_args(MapKind)
 _ARRAYS = ("mean", "components", "variance")
-_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,32 +103,21 @@ class Alignment:
 
     def save(self, path: str | Path) -> None:
         """Write the map and both charts as an npz; an interrupted write leaves nothing at `path`."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = {name: getattr(self, name) for name in AffineMap._fields}
+        values: dict[str, Any] = {name: getattr(self, name) for name in AffineMap._fields}
         for side, chart in (("source", self.source), ("target", self.target)):
             values |= {f"{side}_{name}": getattr(chart, name) for name in _ARRAYS}
             values[f"{side}_model"] = np.asarray(chart.model)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as staging:
-            try:
-                np.savez(staging, kind=np.asarray(self.kind), **values)
-                staging.close()
-                Path(staging.name).chmod(0o644)
-                Path(staging.name).rename(path)
-            except BaseException:
-                Path(staging.name).unlink(missing_ok=True)
-                raise
+        write_arrays(path, {"kind": np.asarray(self.kind), **values})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote. Raises AlignmentError if the file is not such a map."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                values = {name: np.asarray(stored[name]) for name in stored.files}
+            values = read_arrays(path)
         except FileNotFoundError as error:
             raise AlignmentError(f"{path} does not exist; dragspace align writes one") from error
-        except (*_BROKEN, TypeError) as error:  # a lone .npy gives an array, which is no context
-            raise AlignmentError(f"{path} is not an alignment that can be read ({error})") from error
+        except UnreadableArrays as error:
+            raise AlignmentError(f"not an alignment: {error}") from error
         try:
             source, target = (
                 Chart(**{name: values[f"{side}_{name}"] for name in _ARRAYS}, model=str(values[f"{side}_model"]))

@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.spaces.displacement import Displacement
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.wplus import W, WPlus
 
 _KINDS: dict[str, type[Space]] = {kind.name: kind for kind in (WPlus, W, PCA, Displacement)}
-_BROKEN = (
-    OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, MemoryError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _LARGEST = 1e12  # of any number: what is squared stays within float32
 _RANKS = {"mean": (1,), "components": (2, 3), "variance": (1,), "scale": (1,)}
 
 
 def save_space(space: Space, path: str | Path) -> None:
     """Write a space as an npz: `kind`, and its fields by name; an interrupted write leaves nothing at `path`."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     fields = {f.name: np.asarray(getattr(space, f.name)) for f in dataclasses.fields(space)}  # type: ignore[arg-type]
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as staging:
-        try:
-            np.savez(staging, **{"kind": np.asarray(space.name), **fields})  # type: ignore[arg-type]
-            staging.close()
-            Path(staging.name).chmod(0o644)
-            Path(staging.name).rename(path)
-        except BaseException:
-            Path(staging.name).unlink(missing_ok=True)
-            raise
+    write_arrays(path, {"kind": np.asarray(space.name), **fields})
 
 
 def load_space(path: str | Path) -> Space:
@@ -50,19 +33,11 @@ def load_space(path: str | Path) -> Space:
       SpaceError: the file is not a space; its message says what is wrong.
     """
     try:
-        content = Path(path).read_bytes()
+        values = read_arrays(path)
     except FileNotFoundError as error:
         raise SpaceError(f"{path} does not exist; dragspace fit-pca writes one") from error
-    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
-        raise SpaceError(f"{path} cannot be read ({error})") from error
-    try:
-        stored = np.load(io.BytesIO(content), allow_pickle=False)
-        lone = isinstance(stored, np.ndarray)
-        values = {} if lone else {name: np.asarray(stored[name]) for name in stored.files}
-    except _BROKEN as error:
-        raise SpaceError(f"{path} cannot be read: it is no npz of arrays, or a damaged one") from error
-    if lone:
-        raise SpaceError(f"{path} is not a space: it holds one array, not an npz of several")
+    except UnreadableArrays as error:
+        raise SpaceError(f"not a space: {error}") from error
     try:
         return _space(values)
     except (ValueError, KeyError, TypeError) as error:

@@ -124,11 +124,11 @@ def test_files_that_are_no_maps(tmp_path: Path) -> None:
     with pytest.raises(AlignmentError, match="does not exist"):
         Alignment.load(path)
     path.write_bytes(b"PK nothing")
-    with pytest.raises(AlignmentError, match="not an alignment that can be read"):
+    with pytest.raises(AlignmentError, match=r"not an alignment: .*(cannot be read|holds one array)"):
         Alignment.load(path)
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(AlignmentError, match="not an alignment that can be read"):
+    with pytest.raises(AlignmentError, match=r"not an alignment: .*(cannot be read|holds one array)"):
         Alignment.load(path)
     np.savez(path, kind=np.asarray("affine"))
     with pytest.raises(AlignmentError, match="source_mean' is missing"):
