@@ -20,18 +20,20 @@ from pathlib import Path
 import click
 import numpy as np
 
+from dragspace_jax.arrays import read_arrays
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.critters import KINDS
-from dragspace_jax.critters.predictor import predictor_card
+from dragspace_jax.critters.predictor import load_predictor, predictor_card
 from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_space, save_space
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
-from scripts.dragganspace.cells import Cell, confirmation, grid, rivals, schedules
+from dragspace_jax.stylegan2.parameters import digest, fingerprint, parameters
+from scripts.dragganspace.cells import Cell, confirmation, grid, rivals, schedules, tracking
 from scripts.dragganspace.edits import StudyEdit, study_edits
 from scripts.dragganspace.judge import Judge, judge_cells
 from scripts.dragganspace.landscape import gradient_shares, plane, roads
+from scripts.dragganspace.manifest import check_manifest
 from scripts.dragganspace.pace import LANES, seconds_a_step
 from scripts.dragganspace.plots import plot_landscape, plot_planes
 from scripts.dragganspace.report import space_key, write_report
@@ -45,7 +47,7 @@ LANDSCAPE = (
 )
 """Whose ends the landscape lies between."""
 LANDSCAPE_EDITS = {"dog": (0, 1), "cat": (1,)}
-PARTS = {"grid": grid, "rivals": rivals, "schedules": schedules}
+PARTS = {"grid": grid, "rivals": rivals, "schedules": schedules, "tracking": tracking}
 
 
 @click.group()
@@ -76,8 +78,12 @@ def chosen_cells(parts: str) -> list[Cell]:
     return [cell for name in names for cell in PARTS[name]()]
 
 
-def models(kinds: str) -> list[tuple[str, Generator]]:
-    return [(kind, load(f"critters-{kind}")) for kind in kinds.split(",")]
+def models(kinds: str, work: Path) -> list[tuple[str, Generator]]:
+    """The models by kind, those that the work folder is of. Raises click.ClickException."""
+    loaded = [(kind, load(f"critters-{kind}")) for kind in kinds.split(",")]
+    parts = {f"critters-{kind}": fingerprint(model) for kind, model in loaded}
+    check_manifest(work, {**parts, "predictor": digest(parameters(load_predictor()))})
+    return loaded
 
 
 _work = click.option(
@@ -95,13 +101,12 @@ _docs = click.option(
 @main.command()
 @_work
 @_kinds
-@click.option("--parts", default=",".join(PARTS), show_default=True, help="Of grid, rivals and schedules.")
+@click.option("--parts", default=",".join(PARTS), show_default=True, help="Of grid, rivals, schedules and tracking.")
 @_edits
 def run(work: Path, kinds: str, parts: str, edits: int) -> None:
     """Drag every edit in every cell; what is there already is not run again."""
     cells = chosen_cells(parts)
-    work.mkdir(parents=True, exist_ok=True)
-    for kind, model in models(kinds):
+    for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work)
         subjects: list[StudyEdit] = study_edits(model, kind, edits, first_seed=EDITS_SEED)
         with progress() as bar:
@@ -116,7 +121,7 @@ def run(work: Path, kinds: str, parts: str, edits: int) -> None:
 def judge(work: Path, kinds: str, edits: int) -> None:
     """Judge every cell that has run, by its pictures; what is judged already is not judged again."""
     cells = chosen_cells(",".join(PARTS))
-    for kind, model in models(kinds):
+    for kind, model in models(kinds, work):
         subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
         with progress() as bar:
             judge_cells(Judge(model, subjects, bases_of(model, kind, work)[0]), cells, work / f"{kind}-{edits}", bar)
@@ -128,7 +133,7 @@ def judge(work: Path, kinds: str, edits: int) -> None:
 @_edits
 def confirm(work: Path, kinds: str, edits: int) -> None:
     """Drag and judge the few chosen cells on edits that had no part in the choice."""
-    for kind, model in models(kinds):
+    for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work)
         subjects = study_edits(model, kind, edits, first_seed=FRESH_SEED)
         folder = work / f"{kind}-{edits}-fresh"
@@ -143,7 +148,7 @@ def confirm(work: Path, kinds: str, edits: int) -> None:
 def pace(work: Path, kinds: str) -> None:
     """Time a step in every space, in one run; on a quiet machine."""
     names = {space_key(cell): cell for cell in [*grid(), *confirmation()]}
-    for kind, model in models(kinds):
+    for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work)
         charts = {name: (cell.chart(*bases), cell.settings(model.config)) for name, cell in names.items()}
         seconds = seconds_a_step(model, charts, study_edits(model, kind, LANES, first_seed=EDITS_SEED))
@@ -163,14 +168,13 @@ def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
     docs.mkdir(parents=True, exist_ok=True)
     shares, planes = {}, []
     ways: dict[str, list[np.ndarray]] = {"W+": [], "PCA 32, whitened": []}
-    for kind, model in models(kinds):
+    for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work)
         subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
         shares[kind] = gradient_shares(model, subjects, *bases)
         ends = []
         for cell in LANDSCAPE:
-            with np.load(work / f"{kind}-{edits}" / f"{cell.key}.npz") as results:
-                ends.append(results["ws"])
+            ends.append(read_arrays(work / f"{kind}-{edits}" / f"{cell.key}.npz")["ws"])
         for each, found in zip(ways.values(), ends, strict=True):
             each.append(roads(model, subjects, found, 25))
         for number in LANDSCAPE_EDITS[kind]:

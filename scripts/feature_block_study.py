@@ -22,25 +22,15 @@ from rich.progress import track
 from rich.table import Table
 
 from dragspace_jax.checkpoint import load
-from dragspace_jax.critters import LANDMARKS, entangle, render
+from dragspace_jax.critters import LANDMARKS, entangle
 from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.critters.changes import CHANGES, landmark_places
 from dragspace_jax.drag import DragSettings, Outcome, drag_one
 from dragspace_jax.spaces import DEFAULT_LAYERS
 from dragspace_jax.stylegan2 import Generator, seed_to_z
 from dragspace_jax.stylegan2.mapping import normalise_second_moment
 
 BLOCKS = (16, 32, 64, 128)
-# (landmark, attribute, value the attribute takes)
-CHANGES = (
-    ("nose", "yaw", 0.4),
-    ("nose", "yaw", -0.4),
-    ("ear_left_tip", "ear_left_raise", 0.95),
-    ("ear_right_tip", "ear_right_raise", 0.95),
-    ("lip_bottom", "mouth_opening", 0.95),
-    ("eyelid_left_top", "eye_opening_left", 0.03),
-    ("head_top", "roll", 0.22),
-    ("nose", "pitch", 0.22),
-)
 
 
 def attribute_readout(model: Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +49,6 @@ def measure(kind: str, edits: int, rate: float, steps: int) -> list[dict[str, fl
     model = load(f"critters-{kind}")
     side = model.config.resolution
     matrix, _ = attribute_readout(model)
-    landmarks = jax.jit(lambda attributes: render(kind, attributes, side).landmarks_yx)
     rows = []
     for block in BLOCKS:
         settings = DragSettings(feature_block=block, learning_rate=rate, steps=steps)
@@ -71,13 +60,15 @@ def measure(kind: str, edits: int, rate: float, steps: int) -> list[dict[str, fl
             start = np.array(entangle(normalise_second_moment(z)))
             wanted = start.copy()
             wanted[0, NAMES.index(attribute)] = value
-            handle, target = (np.asarray(landmarks(jnp.asarray(a)))[0, point].round() for a in (start, wanted))
+            handle, target = (
+                np.asarray(landmark_places(kind, jnp.asarray(a), side))[0, point].round() for a in (start, wanted)
+            )
             ws = model.mapping(z)
             result = drag_one(
                 model, ws, np.clip(handle, 0, side - 1)[None], np.clip(target, 0, side - 1)[None], settings=settings
             )
             w = np.append(result.ws[:DEFAULT_LAYERS].mean(0), 1.0)
-            ended = np.asarray(landmarks(jnp.asarray(w @ matrix, jnp.float32)[None]))[0, point]
+            ended = np.asarray(landmark_places(kind, jnp.asarray(w @ matrix, jnp.float32)[None], side))[0, point]
             reached.append(result.outcome == Outcome.REACHED)
             taken.append(result.steps)
             missed.append(np.linalg.norm(ended - target))

@@ -25,14 +25,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dragspace_jax.checkpoint import load
 from dragspace_jax.critters import ATTRIBUTES, KINDS, LANDMARKS, LATENT_DIM, SEGMENTS, entangle, render
-from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.critters.attributes import COLOURS, NAMES
 from dragspace_jax.critters.predictor import SIDE, Head, Predictor, load_predictor, predict, scaled_attributes
 from dragspace_jax.stylegan2.mapping import normalise_second_moment
 from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.rendering import render_images
 
 WEIGHTS = Path("dragspace_jax/critters/weights")
-COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_hue")
 HELD_OUT = 512  # of each kind
 Data = dict[str, np.ndarray]
 
@@ -206,7 +205,7 @@ def main(work: Path, pictures: int, steps: int, head_steps: int, batch: int, rat
     graph, params = nnx.split(Predictor(rngs=nnx.Rngs(0)))
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(200, steps // 4), steps, rate * 0.01)
     optimiser = optax.chain(optax.clip_by_global_norm(10.0), optax.adamw(schedule, weight_decay=1e-4))
-    state, run, random = optimiser.init(params), make_step(graph, optimiser), np.random.default_rng(0)
+    state, run = optimiser.init(params), make_step(graph, optimiser)
     with ocp.CheckpointManager(work / "steps", options=ocp.CheckpointManagerOptions(max_to_keep=1)) as manager:
         first = manager.latest_step() or 0
         if first:
@@ -216,7 +215,7 @@ def main(work: Path, pictures: int, steps: int, head_steps: int, batch: int, rat
         with Progress(*columns) as progress:
             task = progress.add_task("training", total=steps, completed=first)
             for index in range(first, steps):
-                rows = random.integers(0, len(data["image"]), batch)
+                rows = np.random.default_rng([0, index]).integers(0, len(data["image"]), batch)
                 chosen = {name: jnp.asarray(values[rows]) for name, values in data.items()}
                 params, state, value = run(params, state, chosen, jax.random.fold_in(jax.random.key(0), index))
                 progress.update(task, advance=1)

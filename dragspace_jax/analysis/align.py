@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from dragspace_jax.analysis.maps import AffineMap, AlignmentError, affine, cca, procrustes
+from dragspace_jax.analysis.maps import AffineMap, AlignmentError, affine, cca, check_number, procrustes
 from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 
 MapKind = Literal["identity", "procrustes", "affine", "cca"]
@@ -165,7 +165,7 @@ def fit_alignment(
       AlignmentError: an unknown kind, `identity` between W of different widths, latents that do not fit the charts, too
         few pairs, or a degenerate covariance.
     """
-    _known(kind)
+    check_fit(kind, source, target, len(from_w))
     for name, w, chart in (("source", from_w, source), ("target", to_w, target)):
         if np.ndim(w) != 2 or np.shape(w)[1] != len(chart.mean):
             raise AlignmentError(f"the {name} latents have shape {np.shape(w)}; the basis takes [m, {len(chart.mean)}]")
@@ -173,7 +173,6 @@ def fit_alignment(
             raise AlignmentError(f"the {name} latents hold numbers that are not finite; is the model whole?")
     x, y = source.coordinates(from_w), target.coordinates(to_w)
     if kind == "identity":
-        _same_width(source, target)
         fitted = AffineMap(
             source.components @ target.components.T, (source.mean - target.mean) @ target.components.T, np.zeros(0)
         )
@@ -182,6 +181,14 @@ def fit_alignment(
     else:
         fitted = (procrustes if kind == "procrustes" else affine)(x, y)
     return Alignment(kind=kind, source=source, target=target, **fitted._asdict())
+
+
+def check_fit(kind: str, source: Chart, target: Chart, pairs: int) -> None:
+    """What can be said of a fit before its pairs are drawn. Raises AlignmentError as `fit_alignment` does."""
+    if _known(kind) == "identity":
+        _same_width(source, target)
+    else:
+        check_number(pairs, max(len(source.components), len(target.components)))
 
 
 def _known(kind: str) -> MapKind:

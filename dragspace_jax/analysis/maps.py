@@ -45,15 +45,20 @@ def _centred(name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centred, mean
 
 
+def check_number(pairs: int, coordinates: int) -> None:
+    """Raises AlignmentError unless there are more pairs than coordinates."""
+    if pairs <= coordinates:
+        raise AlignmentError(
+            f"{pairs} pairs are too few for {coordinates} coordinates; "
+            f"give at least {coordinates + 1}, or fewer components"
+        )
+
+
 def check_pairs(x: np.ndarray, y: np.ndarray) -> None:
     """Raises AlignmentError unless the pairs are finite, as many on both sides, and more than the coordinates."""
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise AlignmentError(f"pairs of shapes {x.shape} and {y.shape}; both must be [m, K] with one row a pair")
-    needed = max(x.shape[1], y.shape[1]) + 1
-    if len(x) < needed:
-        raise AlignmentError(
-            f"{len(x)} pairs are too few for {needed - 1} coordinates; give at least {needed}, or fewer components"
-        )
+    check_number(len(x), max(x.shape[1], y.shape[1]))
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise AlignmentError("the pairs hold coordinates that are not finite; are both models whole?")
 

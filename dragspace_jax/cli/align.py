@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from dragspace_jax.analysis.align import KINDS, Alignment, Chart, MapKind, fit_alignment
+from dragspace_jax.analysis.align import KINDS, Alignment, Chart, MapKind, check_fit, fit_alignment
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.align_judge import make_judge
 from dragspace_jax.cli.align_pairs import DEFAULT_SAMPLES, PairKind, check_pair_kind, make_pairs
@@ -30,6 +30,7 @@ from dragspace_jax.cli.align_scores import (
 from dragspace_jax.cli.align_sheet import component_sheet, edit_sheet
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.folders import make_folder
 from dragspace_jax.cli.inputs import label_vector
 from dragspace_jax.cli.report import versions
 from dragspace_jax.critters.attributes import NAMES
@@ -92,13 +93,16 @@ def align(
     labels = _labels(models, label)
     judge = make_judge(read_card(source), read_card(target))
     count = DEFAULT_SAMPLES[pair_kind] if samples is None else samples
-    check_pair_kind(pair_kind, models.source, models.target, count, judge)
+    check_pair_kind(pair_kind, models.source, models.target, (count, held_out), judge)
+    make_folder(out)
     bases = (
         _basis(models.source, basis_from, components, labels[0], seed),
         _basis(models.target, basis_to, components, labels[1], seed),
     )
-    charts = [_chart(basis) for basis in bases]
-    out.mkdir(parents=True, exist_ok=True)  # before the work, which may be long
+    charts = _chart(bases[0]), _chart(bases[1])
+    chosen = _chosen(kind, charts)
+    for each in chosen:
+        check_fit(each, *charts, count)
 
     with progress() as bar:
         task = bar.add_task("drawing pairs", total=None)
@@ -106,8 +110,7 @@ def align(
             pair_kind, models.source, models.target, labels,
             samples=count, held_out=held_out, seed=seed + 1, judge=judge,
         )  # fmt: skip
-        chosen: list[MapKind] = [each for each in KINDS if kind in (each, "all")]
-        alignments = _fit(chosen, charts, pairs.source, pairs.target, insist=kind != "all")
+        alignments = {each: fit_alignment(each, *charts, pairs.source, pairs.target) for each in chosen}
         scores = space_scores(alignments, pairs)
         partners, transferred = None, None
         if judge is not None:
@@ -183,13 +186,10 @@ def _chart(basis: PCA) -> Chart:
     return Chart(mean=mean, components=components, variance=variance, model=basis.model)
 
 
-def _fit(
-    kinds: list[MapKind], charts: list[Chart], source: np.ndarray, target: np.ndarray, *, insist: bool
-) -> dict[str, Alignment]:
-    """The maps by name; of `all`, the identity is left out where the two W differ in width."""
-    if not insist and len(charts[0].mean) != len(charts[1].mean):
-        kinds = [kind for kind in kinds if kind != "identity"]
-    return {kind: fit_alignment(kind, charts[0], charts[1], source, target) for kind in kinds}
+def _chosen(kind: str, charts: tuple[Chart, Chart]) -> list[MapKind]:
+    """The maps to fit; of `all`, the identity is left out where the two W differ in width."""
+    fit = len(charts[0].mean) == len(charts[1].mean)
+    return [each for each in KINDS if each == kind or (kind == "all" and (fit or each != "identity"))]
 
 
 def _sheet(

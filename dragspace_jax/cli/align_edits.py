@@ -10,32 +10,17 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dragspace_jax.cli.align_judge import Judge, Seen, every_layer
-from dragspace_jax.critters import LANDMARKS, render
+from dragspace_jax.critters import LANDMARKS
 from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.critters.changes import CHANGES, Change, landmark_places
 from dragspace_jax.drag import DragSettings, EditRequest, drag_many
 from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator
 
-# (landmark, attribute, value the attribute takes)
-CHANGES = (
-    ("nose", "yaw", 0.4),
-    ("ear_left_tip", "ear_left_raise", 0.95),
-    ("lip_bottom", "mouth_opening", 0.95),
-    ("head_top", "roll", 0.22),
-    ("eyelid_left_top", "eye_opening_left", 0.03),
-    ("nose", "pitch", 0.22),
-    ("nose", "yaw", -0.4),
-    ("ear_right_tip", "ear_right_raise", 0.05),
-    ("lip_bottom", "mouth_opening", 0.05),
-    ("head_top", "roll", -0.22),
-    ("eyelid_right_top", "eye_opening_right", 0.95),
-    ("nose", "pitch", -0.22),
-)
 SHORTEST = 6.0  # px; a shorter way ends in the drag's own tolerance of 2 px
 MOVED = 2.0  # px; where the source's landmark went less, its direction is the predictor's noise
 SETTINGS = DragSettings(learning_rate=2e-3, steps=200)  # the rate of the DragGAN paper
@@ -53,7 +38,12 @@ class Plan:
     @property
     def landmark(self) -> int:
         """Index into LANDMARKS."""
-        return LANDMARKS.index(CHANGES[self.change][0])
+        return LANDMARKS.index(self.what.landmark)
+
+    @property
+    def what(self) -> Change:
+        """What changes."""
+        return CHANGES[self.change]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,18 +72,13 @@ class Dragged:
         return np.linalg.norm(self.after_yx - self.before_yx, axis=1) >= MOVED
 
 
-@partial(jax.jit, static_argnums=(0, 2))
-def _rendered_landmarks(kind: str, attributes: jax.Array, side: int) -> jax.Array:
-    return render(kind, attributes, side).landmarks_yx
-
-
 def plan_edits(judge: Judge, seen: Seen, count: int, side: int) -> list[Plan]:
     """Up to `count` edits of the source's images as they were seen, each on an image of its own.
 
     They take turns of those `CHANGES` whose attribute can be read, since it must be known what the change starts from.
     Images whose landmark would go less than `SHORTEST` or out of the picture are passed over.
     """
-    place = partial(_rendered_landmarks, judge.source, side=side)
+    place = partial(landmark_places, judge.source, side=side)
     start = np.asarray(place(jnp.asarray(seen.attributes)))
     free, plans = list(range(len(seen.attributes))), []
     ends: dict[int, np.ndarray] = {}

@@ -38,8 +38,10 @@ class Pairs:
     distance: float | None = None
 
 
-def check_pair_kind(kind: PairKind, source: Generator, target: Generator, samples: int, judge: Judge | None) -> None:
-    """Raises UserError where the two models cannot be paired in this way."""
+def check_pair_kind(
+    kind: PairKind, source: Generator, target: Generator, counts: tuple[int, int], judge: Judge | None
+) -> None:
+    """Raises UserError where the two models, or pairs of these counts (to fit on, to judge by), cannot be paired so."""
     widths = source.config.z_dim, target.config.z_dim
     if kind == "z" and widths[0] != widths[1]:
         raise UserError(
@@ -50,8 +52,9 @@ def check_pair_kind(kind: PairKind, source: Generator, target: Generator, sample
         raise UserError("--pairs attributes needs the predictor, which knows models of critters at 128 px only")
     if kind == "attributes" and judge is not None and not judge.readable:
         raise UserError("--pairs attributes: the predictor's weights read no attribute well; take --pairs z")
-    if kind == "attributes" and samples > MOST:
-        raise UserError(f"--samples {samples}: at most {MOST} can be matched by attributes")
+    for option, count in zip(("--samples", "--held-out"), counts, strict=True):
+        if kind == "attributes" and count > MOST:
+            raise UserError(f"{option} {count}: at most {MOST} can be matched by attributes")
 
 
 def sample_w(model: Generator, count: int, seed: int, label: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dragspace_jax.analysis.agreement import cosines
 from dragspace_jax.analysis.align import Alignment
-from dragspace_jax.cli.align_edits import CHANGES, Dragged
+from dragspace_jax.cli.align_edits import Dragged
 from dragspace_jax.cli.align_judge import every_layer
 from dragspace_jax.cli.align_transfer import Moved
 from dragspace_jax.stylegan2 import Generator
@@ -45,7 +45,7 @@ def edit_sheet(source: Generator, target: Generator, dragged: Dragged, moves: Ma
         _marked(source, ended[:rows], dragged.after_yx, targets),
     ]
     labels = [
-        [CHANGES[plan.change][0].replace("_", " ") for plan in dragged.plans[:rows]],
+        [plan.what.landmark.replace("_", " ") for plan in dragged.plans[:rows]],
         [f"{outcome}, {steps}" for outcome, steps in zip(dragged.outcomes, dragged.steps, strict=True)],
     ]
     for moved in moves.values():

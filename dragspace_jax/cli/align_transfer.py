@@ -9,7 +9,7 @@ import numpy as np
 
 from dragspace_jax.analysis.agreement import Transfer, cosines, transfer
 from dragspace_jax.analysis.align import Alignment
-from dragspace_jax.cli.align_edits import CHANGES, Dragged, Plan, landmarks_of
+from dragspace_jax.cli.align_edits import Dragged, Plan, landmarks_of
 from dragspace_jax.cli.align_judge import Judge, every_layer
 from dragspace_jax.stylegan2 import Generator
 
@@ -43,7 +43,7 @@ def repeat_edits(
 def unrelated(plans: list[Plan], seed: int) -> np.ndarray | None:
     """[n], for every edit one of another landmark and attribute, whose move here is chance; None if there is none."""
     random = np.random.default_rng(seed)
-    changes = [CHANGES[plan.change][:2] for plan in plans]
+    changes = [(plan.what.landmark, plan.what.attribute) for plan in plans]
     others = [
         [number for number, other in enumerate(changes) if other[0] != change[0] and other[1] != change[1]]
         for change in changes
@@ -62,7 +62,7 @@ def edit_rows(dragged: Dragged, moves: dict[str, Moved]) -> list[dict[str, Any]]
     rows = []
     way = dragged.after_yx - dragged.before_yx
     for number, plan in enumerate(dragged.plans):
-        landmark, attribute, value = CHANGES[plan.change]
+        landmark, attribute, value = plan.what
         rows.append(
             {
                 "landmark": landmark,

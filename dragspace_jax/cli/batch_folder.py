@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from dragspace_jax.cli.batch_earlier import Earlier
-from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.folders import make_folder
 from dragspace_jax.cli.report import write_latents
 from dragspace_jax.drag import LaneResult, Outcome
 
@@ -62,9 +62,7 @@ class BatchFolder:
     def __init__(self, earlier: Earlier, model: str, *, overwrite: bool) -> None:
         self.out, self._model, path = earlier.out, model, earlier.path
         for folder in (self.out, self.latents, self.images):
-            folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(self.out, os.W_OK | os.X_OK):
-            raise UserError(f"--out {self.out}: no permission to write there")
+            make_folder(folder)
         records = earlier.records
         if overwrite:
             for record in records:

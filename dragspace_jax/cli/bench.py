@@ -9,6 +9,7 @@ import click
 from dragspace_jax.benchmarks.drag_speed import WITHOUT_TORCH, make_plan, report
 from dragspace_jax.benchmarks.machine import cores, has_torch, share_accelerator
 from dragspace_jax.benchmarks.rows import results_console
+from dragspace_jax.cli.folders import make_folder
 
 
 @click.command(
@@ -48,7 +49,7 @@ def bench(
     """
     share_accelerator()
     console = results_console()
-    out.mkdir(parents=True, exist_ok=True)  # before the work, which may be long
+    make_folder(out)  # before the work, which may be long
     if torch and not has_torch():
         console.print(WITHOUT_TORCH, highlight=False, markup=False, soft_wrap=True)
     with cores(threads) as count:

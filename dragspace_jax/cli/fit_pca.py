@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.finished_drags import FinishedDrags, read_finished_drags
+from dragspace_jax.cli.folders import make_folder
 from dragspace_jax.cli.inputs import label_vector
 from dragspace_jax.cli.traversal import POSITIONS, traversal_sheet
 from dragspace_jax.spaces import PCA, Displacement, SpaceError, WPlus, save_space
-from dragspace_jax.spaces.axes import check_count
+from dragspace_jax.spaces.axes import check_count, sample_limits
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -88,8 +88,8 @@ def fit_pca(
         _check_drags(drags, components)
     else:
         one_hot = label_vector(generator.config, label)
-        check_count(components, count, generator.config.w_dim)
-    _make_folder(out.parent)  # before the work, which may be long
+        check_count(components, sample_limits(count, generator.config.w_dim))
+    make_folder(out.parent)  # before the work, which may be long
     began = time.perf_counter()
     with progress() as bar:
         if drags is not None:
@@ -153,9 +153,3 @@ def _traversal(model: Generator, basis: PCA | Displacement, total: float, rows: 
     return traversal_sheet(
         model, basis, rows=rows, total=total, on_progress=lambda done: bar.update(task, completed=done)
     )
-
-
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"--out: no permission to write in {folder}")

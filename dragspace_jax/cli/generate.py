@@ -14,6 +14,7 @@ from PIL import Image
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
+from dragspace_jax.cli.folders import make_folder
 from dragspace_jax.cli.inputs import check_seed_options, load_latents, parse_seeds, seed_latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.rendering import render_batches
@@ -55,10 +56,10 @@ def generate(
             raise UserError("--label goes with --seeds; latents are mapped already")
         ws = load_latents(latents, generator.config)
         names = [f"latent{i:04d}" for i in range(len(ws))]
-        _make_folder(out)
+        make_folder(out)
     else:
         check_seed_options(generator.config, psi=psi, label=label)
-        _make_folder(out)  # before the work, which may be long
+        make_folder(out)  # before the work, which may be long
         ws = seed_latents(generator, numbers, psi=psi, label=label)
         names = [f"seed{seed:04d}" for seed in numbers]
     side = generator.config.resolution
@@ -79,12 +80,6 @@ def generate(
     labels = [str(n) for n in numbers[:_SHEET_IMAGES]] if numbers is not None else None
     Image.fromarray(contact_sheet(small, labels=labels)).save(out / "sheet.png")
     click.echo(f"wrote {done} image{'s' if done > 1 else ''} and sheet.png to {out}")
-
-
-def _make_folder(out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UserError(f"--out {out}: no permission to write there")
 
 
 @contextmanager

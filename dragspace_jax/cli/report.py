@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from dragspace_jax.cli.folders import make_folder
 from dragspace_jax.drag import DragResult, DragSettings
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -49,7 +50,7 @@ def summary(result: DragResult) -> dict[str, Any]:
 
 def prepare_folder(out: Path) -> None:
     """Make a drag's folder, and clear it of an earlier drag's files, so that nothing in it belongs to another."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     for name in FILES:
         (out / name).unlink(missing_ok=True)
 

@@ -59,6 +59,8 @@ ATTRIBUTES = (
     Attribute("background_hue", 0.0, 1.0, "0 apricot, through green, blue and violet, 1 rose"),
 )
 NAMES = tuple(attribute.name for attribute in ATTRIBUTES)
+COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_hue")
+"""The attributes that move nothing."""
 # Left and right sides of a face mostly do the same thing; a wink is the exception.
 _PAIRS = (("ear_left_raise", "ear_right_raise", 0.5), ("eye_opening_left", "eye_opening_right", 0.45))
 # Spread of the Gaussian that the normal distribution function squashes: below 1 keeps the ends of a range rare.

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from dragspace_jax.arrays import UnreadableArrays, read_arrays
 from dragspace_jax.critters.attributes import ATTRIBUTES
 from dragspace_jax.critters.renderer import LANDMARKS, SEGMENTS
 from dragspace_jax.errors import DragspaceError
@@ -29,7 +28,6 @@ SIDE = 128
 _CELL = 4  # px of the picture under one cell of the heat maps
 _BATCH = 32
 _HIDDEN = 128
-_BROKEN = (OSError, TypeError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class PredictorError(DragspaceError):
@@ -142,9 +140,8 @@ def load_predictor(path: str | Path | None = None) -> Predictor:
     place = importlib.resources.files("dragspace_jax.critters") / "weights" / "predictor.npz" if path is None else path
     graph, state = nnx.split(nnx.eval_shape(lambda: Predictor(rngs=nnx.Rngs(0))))
     try:
-        with open(str(place), "rb") as file, np.load(file, allow_pickle=False) as stored:
-            values = {name: np.asarray(stored[name], np.float32) for name in stored.files}
-    except _BROKEN as error:
+        values = {name: value.astype(np.float32) for name, value in read_arrays(str(place)).items()}
+    except (UnreadableArrays, OSError, ValueError) as error:
         raise PredictorError(f"{place} is not the weights of a predictor ({error})") from error
     flat = {".".join(map(str, where)): (where, variable) for where, variable in nnx.to_flat_state(state)}
     if values.keys() != flat.keys() or any(values[n].shape != v.shape for n, (_, v) in flat.items()):
@@ -162,7 +159,9 @@ def predictor_card() -> dict[str, Any]:
 @jax.jit
 def _read(predictor: Predictor, images: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     reading = predictor(images)
-    logits = jax.image.resize(reading.logits, (images.shape[0], SIDE, SIDE, len(SEGMENTS)), "bilinear")
+    # A logit is of the pixel at even coordinates, not of the middle of four; `resize` would place it half a pixel off.
+    shape, half = (images.shape[0], SIDE, SIDE, len(SEGMENTS)), jnp.full(2, -0.5)
+    logits = jax.image.scale_and_translate(reading.logits, shape, (1, 2), jnp.full(2, 2.0), half, "linear")
     low, high = (jnp.asarray([getattr(a, end) for a in ATTRIBUTES], jnp.float32)[None] for end in ("low", "high"))
     attributes = low + (high - low) * 0.5 * (reading.attributes + 1.0)
     return reading.landmarks_yx, jnp.argmax(logits, -1).astype(jnp.int32), attributes
@@ -172,10 +171,13 @@ def predict(predictor: Predictor, images: np.ndarray) -> Prediction:
     """Read pictures [B, 128, 128, 3] in [-1, 1], in batches of one compiled shape.
 
     Raises:
-      PredictorError: pictures of another shape, or none.
+      PredictorError: pictures of another shape, not floating, not finite, or none.
     """
+    images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3) or not len(images):
         raise PredictorError(f"the pictures have shape {images.shape}; the predictor reads [B, {SIDE}, {SIDE}, 3]")
+    if not np.issubdtype(images.dtype, np.floating) or not np.isfinite(images).all():
+        raise PredictorError(f"the pictures are {images.dtype}; the predictor reads finite floats in [-1, 1]")
     parts = []
     for start in range(0, len(images), _BATCH):
         part = np.asarray(images[start : start + _BATCH], np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from dragspace_jax.spaces.base import SpaceError
@@ -9,21 +11,25 @@ from dragspace_jax.spaces.base import SpaceError
 _NOISE = 1e-12  # of the samples' mean square: more than what float32 leaves where nothing varies, 4e-15
 
 
-def check_count(components: int | None, samples: int, width: int) -> int:
-    """How many components to fit: those asked for, or all that so many samples can have.
-
-    Raises:
-      SpaceError: fewer than two samples, or more components than dimensions or than samples less one.
-    """
+def sample_limits(samples: int, width: int) -> dict[str, int]:
+    """What bounds the components of so many samples about their mean. Raises SpaceError: fewer than two samples."""
     if samples < 2:
         raise SpaceError(f"samples is {samples}; a PCA needs at least 2")
-    most = min(width, samples - 1)
+    return {f"{width} dimensions": width, f"{samples} samples, one less of which can be told apart": samples - 1}
+
+
+def check_count(components: int | None, limits: Mapping[str, int]) -> int:
+    """How many components to fit: those asked for, or as many as there can be.
+
+    Raises:
+      SpaceError: more than a limit, named by its key, or no whole number.
+    """
+    limit, most = min(limits.items(), key=lambda item: item[1])
     if components is None:
         return most
-    if not 1 <= components <= most:
-        limit = f"{width} dimensions" if most == width else f"{samples} samples, one less of which can be told apart"
-        raise SpaceError(f"components is {components}; it must be from 1 to {most} ({limit})")
-    return components
+    if not isinstance(components, int | np.integer) or not 1 <= components <= most:
+        raise SpaceError(f"components is {components}; it must be a whole number from 1 to {most} ({limit})")
+    return int(components)
 
 
 def principal_axes(

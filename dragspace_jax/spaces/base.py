@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2 import Generator, Styles
@@ -70,7 +71,7 @@ class Space(ABC):
 
     def check(self, model: Generator) -> None:
         """Raises SpaceError if the space does not fit the model."""
-        if not isinstance(self.layers, int) or not 1 <= self.layers <= model.config.num_ws:
+        if not isinstance(self.layers, int | np.integer) or not 1 <= self.layers <= model.config.num_ws:
             raise SpaceError(f"layers is {self.layers}; the model has {model.config.num_ws} layers of W+")
         if self.model and self.model != fingerprint(model):
             raise SpaceError(

@@ -73,8 +73,7 @@ def fit_displacements(
     if not 1 <= layers <= before.shape[1]:
         raise SpaceError(f"layers is {layers}; the drags' latents have {before.shape[1]} layers")
     moved = (after - before)[:, :layers].reshape(len(before), -1)
-    # About zero, m drags may span m directions; of the check's samples one less would.
-    count = check_count(components, len(moved) + 1, moved.shape[1])
+    count = check_count(components, {f"{moved.shape[1]} dimensions": moved.shape[1], f"{len(moved)} drags": len(moved)})
     moments = moved.T @ moved / len(moved)
     variance, axes = principal_axes(
         moments, count, mean_square=float(moments.diagonal().max()), exactly=components is not None

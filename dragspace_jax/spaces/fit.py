@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dragspace_jax.spaces.axes import check_count, principal_axes
+from dragspace_jax.spaces.axes import check_count, principal_axes, sample_limits
 from dragspace_jax.spaces.base import SpaceError
 from dragspace_jax.spaces.pca import PCA
-from dragspace_jax.spaces.wplus import default_layers
+from dragspace_jax.spaces.wplus import WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.mapping import Mapping
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -81,11 +81,15 @@ def fit_pca(
       on_progress: called with the number of samples done.
 
     Raises:
-      SpaceError: fewer than two samples, more components than samples or dimensions, a degenerate covariance, or a
-        label that does not fit the model.
+      SpaceError: fewer than two samples, more components than samples or dimensions, a degenerate covariance, a label
+        or layers that do not fit the model, a seed out of range, or no devices.
     """
     width = model.config.w_dim
-    count = check_count(components, samples, width)
+    count = check_count(components, sample_limits(samples, width))
+    if not 0 <= seed < 2**31:
+        raise SpaceError(f"seed is {seed}; it must be from 0 to {2**31 - 1}")
+    moving = default_layers(model.config.num_ws) if layers is None else layers
+    WPlus(layers=moving).check(model)
     given = 0 if label is None else label.shape[0]
     if given != model.config.c_dim:
         raise SpaceError(f"the label has {given} classes; the model has {model.config.c_dim}")
@@ -99,7 +103,7 @@ def fit_pca(
         components=jnp.asarray(axes, jnp.float32),
         variance=jnp.asarray(variance, jnp.float32),
         scale=jnp.ones(len(axes), jnp.float32),
-        layers=default_layers(model.config.num_ws) if layers is None else layers,
+        layers=moving,
         shared=shared,
         model=fingerprint(model),
     )
@@ -115,6 +119,8 @@ def _moments(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums of w [D] and of its outer products [D, D], float64."""
     chosen = list(jax.local_devices() if devices is None else devices)
+    if not chosen:
+        raise SpaceError("devices is empty; leave it out to take all of them")
     used = chosen[: max(n for n in range(1, len(chosen) + 1) if BATCH % n == 0)]
     mesh = Mesh(np.array(used), (_AXIS,))
     everywhere, divided = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(_AXIS))

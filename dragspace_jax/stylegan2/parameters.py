@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import weakref
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -33,9 +34,14 @@ def fingerprint(network: Generator | Discriminator) -> str:
     kept = _known.get(network)
     if kept is not None and kept[0] == identity:
         return kept[1]
-    digest = hashlib.sha256(json.dumps(network.config.to_json()).encode())
-    for name, value in sorted(named.items()):
-        digest.update(f"{name} {value.shape}".encode())
-        digest.update(np.asarray(value).tobytes())
-    _known[network] = identity, digest.hexdigest()[:16]
+    _known[network] = identity, digest(named, json.dumps(network.config.to_json()))
     return _known[network][1]
+
+
+def digest(named: Mapping[str, jax.Array], about: str = "") -> str:
+    """A short hash of parameters by name and of a text about them."""
+    whole = hashlib.sha256(about.encode())
+    for name, value in sorted(named.items()):
+        whole.update(f"{name} {value.shape}".encode())
+        whole.update(np.asarray(value).tobytes())
+    return whole.hexdigest()[:16]

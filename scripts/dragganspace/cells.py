@@ -34,7 +34,7 @@ class Cell:
       components: of a basis; 0 for `full`.
       power: of the whitening.
       fine: stop at `FINE` px instead of the published tolerance.
-      slow_down, pace: as in `DragSettings`, but in pixels of the 128 px image.
+      slow_down, pace, radius: as in `DragSettings` (`radius_track`), but in pixels of the 128 px image.
       rate, solver, momentum, half_life: as in `DragSettings`.
     """
 
@@ -48,6 +48,7 @@ class Cell:
     slow_down: float = 0.0
     half_life: float = 0.0
     pace: float = 0.0
+    radius: float = 3.0
     fine: bool = False
 
     @property
@@ -57,6 +58,7 @@ class Cell:
         schedule = f"-slow{self.slow_down:g}" if self.slow_down else ""
         schedule += f"-half{self.half_life:g}" if self.half_life else ""
         schedule += f"-pace{self.pace:g}" if self.pace else ""
+        schedule += f"-track{self.radius:g}" if self.radius != 3.0 else ""
         tolerance = "-fine" if self.fine else ""
         return (
             f"{self.space}{coordinates}-n{self.layers}-{self.solver}-m{self.momentum:g}-lr{self.rate:g}"
@@ -66,7 +68,7 @@ class Cell:
     @property
     def program(self) -> tuple[object, ...]:
         """Cells that share it run in one compiled program."""
-        return self.space, self.layers, self.components, self.solver, self.momentum
+        return self.space, self.layers, self.components, self.solver, self.momentum, self.radius
 
     @property
     def contender(self) -> tuple[object, ...]:
@@ -81,6 +83,7 @@ class Cell:
             slow_down=self.slow_down * PUBLISHED_SIDE / config.resolution,
             pace=self.pace * PUBLISHED_SIDE / config.resolution,
             half_life=self.half_life,
+            radius_track=self.radius * PUBLISHED_SIDE / config.resolution,
             steps=CAP,
             tolerance=FINE if self.fine else None,
         ).resolved(config)
@@ -154,6 +157,30 @@ def schedules(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
         for rate in space["rates"]
         for change in schedule
         for fine in (False, True)
+    ]
+
+
+def tracking(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
+    """A faster pace, with a window wide enough to find the handle after it; published tolerance."""
+    spaces: list[dict[str, Any]] = [
+        {"space": "full", "rates": (2e-3, 3e-3)},
+        {"space": "pca", "components": 32, "power": 1.0, "rates": (5e-2, 8e-2)},
+        {"space": "pca", "components": 64, "rates": (5e-3, 8e-3)},
+        {"space": "pca", "components": 128, "rates": (5e-3, 8e-3)},
+    ]
+    return [
+        Cell(
+            layers=layers,
+            momentum=0.5,
+            rate=rate,
+            pace=pace,
+            radius=radius,
+            **{k: space[k] for k in space if k != "rates"},
+        )
+        for space in spaces
+        for radius in (3.0, 5.0, 7.0)
+        for rate in space["rates"]
+        for pace in (2.0, 2.5, 3.0, 4.0)
     ]
 
 

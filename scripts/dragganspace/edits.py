@@ -14,7 +14,8 @@ import numpy as np
 from scipy.ndimage import binary_dilation, binary_fill_holes
 
 from dragspace_jax.critters import ATTRIBUTES, LANDMARKS, entangle, render
-from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.critters.attributes import COLOURS, NAMES
+from dragspace_jax.critters.changes import landmark_places
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.mapping import normalise_second_moment
 
@@ -33,7 +34,6 @@ CHANGES = (
     ("cheek_left", "head_x"),
     ("ear_right_tip", POSE),
 )
-_COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_hue")
 _SHORTEST, _LONGEST, _MARGIN = 5.0, 40.0, 4.0  # px of the 128 px image
 _CHANGED = 0.1  # of the range of 2: a pixel that differs by more belongs to what moves
 _GROWN = 3  # px
@@ -68,7 +68,6 @@ def study_edits(model: Generator, kind: str, count: int, *, first_seed: int) -> 
     """
     side = model.config.resolution
     draw = jax.jit(lambda attributes: render(kind, attributes, side))
-    places = jax.jit(lambda attributes: render(kind, attributes, side).landmarks_yx)
     edits = []
     for number in range(count):
         landmark, attribute = CHANGES[number % len(CHANGES)]
@@ -77,7 +76,9 @@ def study_edits(model: Generator, kind: str, count: int, *, first_seed: int) -> 
         start = np.asarray(entangle(normalise_second_moment(jnp.asarray(z))))
         wanted = _changed(start, attribute, random)
         index = LANDMARKS.index(landmark)
-        handles, targets = (np.rint(np.asarray(places(jnp.asarray(a)))[:, index]) for a in (start, wanted))
+        handles, targets = (
+            np.rint(np.asarray(landmark_places(kind, jnp.asarray(a), side))[:, index]) for a in (start, wanted)
+        )
         chosen = _first_fit(handles, targets, side)
         if chosen is None:
             raise RuntimeError(f"no change of {attribute} moves {landmark} far enough; candidates: {_CANDIDATES}")
@@ -101,7 +102,7 @@ def _changed(start: np.ndarray, attribute: str | None, random: np.random.Generat
     """Attributes [B, A] after the change."""
     wanted = start.copy()
     if attribute is POSE:
-        geometry = [index for index, name in enumerate(NAMES) if name not in _COLOURS]
+        geometry = [index for index, name in enumerate(NAMES) if name not in COLOURS]
         wanted[:, geometry] = np.roll(start, 1, 0)[:, geometry]
     else:
         index = NAMES.index(attribute)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.progress import Progress
 
+from dragspace_jax.arrays import read_arrays, write_arrays
 from dragspace_jax.critters.predictor import load_predictor, predict
 from dragspace_jax.drag import Outcome
 from dragspace_jax.metrics.distance import mahalanobis
@@ -19,7 +19,6 @@ from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_images
 from scripts.dragganspace.cells import Cell
 from scripts.dragganspace.edits import StudyEdit
-from scripts.dragganspace.runs import write_arrays
 
 FIGURES = (
     "reached", "steps", "landmark", "ssim_inside", "ssim_outside", "psnr_inside", "psnr_outside",
@@ -49,7 +48,7 @@ class Judge:
         places = predict(self._predictor, np.clip(images, -1.0, 1.0)).landmarks_yx
         return np.asarray(places)[np.arange(len(self._edits)), [edit.landmark for edit in self._edits]]
 
-    def figures(self, cell: Cell, results: Any) -> dict[str, np.ndarray]:
+    def figures(self, cell: Cell, results: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """{name: [E]} of `FIGURES`; results as `runs` keeps them."""
         after = render_images(self._model, results["ws"])
         ends = self._landmarks(after)
@@ -80,5 +79,4 @@ def judge_cells(judge: Judge, cells: Sequence[Cell], folder: Path, progress: Pro
     unique = {cell.key: cell for cell in cells}
     waiting = [c for k, c in unique.items() if (folder / f"{k}.npz").exists() and not (judged / f"{k}.npz").exists()]
     for cell in progress.track(waiting, description=f"{folder.name}: judging"):
-        with np.load(folder / f"{cell.key}.npz") as results:
-            write_arrays(judged / f"{cell.key}.npz", **judge.figures(cell, results))
+        write_arrays(judged / f"{cell.key}.npz", judge.figures(cell, read_arrays(folder / f"{cell.key}.npz")))

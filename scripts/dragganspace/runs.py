@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.progress import Progress
 
+from dragspace_jax.arrays import write_arrays
 from dragspace_jax.drag import DragSettings, EditRequest, LaneResult, Outcome, drag_many
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Displacement, WPlus, fit_displacements
@@ -68,18 +67,13 @@ def _keep(path: Path, results: dict[int, LaneResult]) -> None:
         )
     write_arrays(
         path,
-        outcome=np.array([int(r.outcome) for r in ordered]),
-        steps=np.array([r.steps for r in ordered]),
-        distance=np.array([r.distances.max() for r in ordered]),
-        ws=np.stack([r.ws for r in ordered if r.ws is not None]),
+        {
+            "outcome": np.array([int(r.outcome) for r in ordered]),
+            "steps": np.array([r.steps for r in ordered]),
+            "distance": np.array([r.distances.max() for r in ordered]),
+            "ws": np.stack([r.ws for r in ordered if r.ws is not None]),
+        },
     )
-
-
-def write_arrays(path: Path, **arrays: Any) -> None:
-    """An npz, written beside its place and renamed into it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as staging:
-        np.savez(staging, **arrays)
-    Path(staging.name).rename(path)
 
 
 def train_displacements(

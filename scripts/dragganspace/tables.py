@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dragspace_jax.arrays import read_arrays
 from scripts.dragganspace.cells import Cell
 from scripts.dragganspace.judge import FIGURES
 
@@ -35,8 +36,8 @@ def read_rows(cells: Iterable[Cell], folders: Sequence[Path]) -> list[Row]:
             continue
         parts = []
         for file in files:
-            with np.load(file) as stored:
-                parts.append({name: stored[name] for name in FIGURES})
+            stored = read_arrays(file)
+            parts.append({name: stored[name] for name in FIGURES})
         rows[cell.key] = Row(cell, {name: np.concatenate([part[name] for part in parts]) for name in FIGURES})
     return list(rows.values())
 

@@ -69,8 +69,9 @@ def test_a_model_is_itself(dragspace, tiny_folder, tmp_path):
     ("arguments", "message"),
     [
         (["--samples", 4], "4 pairs are too few for 12 coordinates"),
-        (["--components", 13], "components is 13; it must be from 1 to 12 (12 dimensions)"),
+        (["--components", 13], "components is 13; it must be a whole number from 1 to 12 (12 dimensions)"),
         (["--map", "identity"], "the identity needs one W of both models; theirs are 16 and 12 wide"),
+        (["--components", 8, "--samples", 8], "8 pairs are too few for 8 coordinates; give at least 9"),
         (["--pairs", "attributes"], "needs the predictor, which knows models of critters at 128 px only"),
         (["--basis-from", "{basis}"], "the basis was fitted on another model"),
         (["--basis-from", "{other}"], "holds a space of kind w+; an alignment needs a PCA of W"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dragspace_jax.analysis.align import Chart, fit_alignment
-from dragspace_jax.cli.align_edits import CHANGES, SHORTEST, Plan, plan_edits
+from dragspace_jax.cli.align_edits import SHORTEST, Plan, plan_edits
 from dragspace_jax.cli.align_judge import Judge, Seen, agreement, every_layer
 from dragspace_jax.cli.align_pairs import Pairs, sample_w
 from dragspace_jax.cli.align_scores import Models, attribute_scores, space_scores, tables, transfer_scores
@@ -18,6 +18,7 @@ from dragspace_jax.cli.align_sheet import ROWS, edit_sheet
 from dragspace_jax.cli.align_transfer import unrelated
 from dragspace_jax.critters import LANDMARKS, entangle, render
 from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.critters.changes import CHANGES
 from dragspace_jax.drag import DragSettings
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.stylegan2.generator import Generator
@@ -40,10 +41,10 @@ def test_planned_edits_can_be_reached_and_are_long_enough(seen):
     assert len({plan.row for plan in plans}) == len(plans)
     wanted = np.stack([seen.attributes[plan.row] for plan in plans])
     for row, plan in zip(wanted, plans, strict=True):
-        row[NAMES.index(CHANGES[plan.change][1])] = CHANGES[plan.change][2]
+        row[NAMES.index(plan.what.attribute)] = plan.what.value
     places = np.asarray(jax.jit(lambda a: render("dog", a, 128).landmarks_yx)(wanted))
     for plan, place in zip(plans, places, strict=True):
-        assert LANDMARKS[plan.landmark] == CHANGES[plan.change][0]
+        assert LANDMARKS[plan.landmark] == plan.what.landmark
         assert np.linalg.norm(plan.target_yx - plan.handle_yx) >= SHORTEST
         np.testing.assert_allclose(plan.target_yx, place[plan.landmark], atol=0.75)  # the handle is a whole pixel
 
@@ -53,8 +54,8 @@ def test_unrelated_edits_differ_in_landmark_and_attribute():
     other = unrelated(plans, 0)
     assert other is not None
     for plan, number in zip(plans, other, strict=True):
-        assert CHANGES[plan.change][0] != CHANGES[plans[number].change][0]
-        assert CHANGES[plan.change][1] != CHANGES[plans[number].change][1]
+        assert plan.what.landmark != plans[number].what.landmark
+        assert plan.what.attribute != plans[number].what.attribute
     assert unrelated(plans[:1], 0) is None
 
 
@@ -68,7 +69,7 @@ def test_agreement_has_every_attribute(seen):
 def test_what_cannot_be_read_is_not_judged(seen):
     partly = dataclasses.replace(DOGS, readable=("yaw", "smile"))
     assert set(agreement(partly, seen, seen)["attributes"]) == {"yaw", "smile"}
-    assert {CHANGES[plan.change][1] for plan in plan_edits(partly, seen, 4, 128)} == {"yaw"}
+    assert {plan.what.attribute for plan in plan_edits(partly, seen, 4, 128)} == {"yaw"}
     assert plan_edits(dataclasses.replace(DOGS, readable=("smile",)), seen, 4, 128) == []
 
 

@@ -200,8 +200,8 @@ def test_a_kept_basis_is_used_again_and_a_damaged_one_fitted_anew(
     ("more", "message"),
     [
         (("--samples", 1), "samples is 1; a PCA needs at least 2"),
-        (("--samples", 8, "--components", 9), "components is 9; it must be from 1 to 7 (8 samples"),
-        (("--components", 17), "components is 17; it must be from 1 to 16 (16 dimensions)"),
+        (("--samples", 8, "--components", 9), "components is 9; it must be a whole number from 1 to 7 (8 samples"),
+        (("--components", 17), "components is 17; it must be a whole number from 1 to 16 (16 dimensions)"),
         (("--components", 0), "components is 0"),
         (("--layers", 9), "layers is 9; the model has 8"),
         (("--label", 1), "no classes"),

@@ -93,6 +93,21 @@ def test_pictures_of_another_shape_are_refused(predictor, shape):
         predict(predictor, np.zeros(shape, np.float32))
 
 
+def test_pictures_that_are_no_finite_floats_are_refused(predictor, pictures):
+    picture = np.asarray(pictures.image[:1])
+    for wrong in (np.zeros((1, SIDE, SIDE, 3), np.uint8), np.where(np.arange(3) == 1, np.nan, picture)):
+        with pytest.raises(PredictorError, match="finite floats in"):
+            predict(predictor, wrong)
+    with pytest.raises(PredictorError, match="reads"):
+        predict(predictor, [[0.0]])
+
+
+def test_segments_lie_where_they_were_learnt(predictor, pictures, found):
+    """The network says what is at pixels of even coordinates; nothing in between may move that."""
+    logits = np.concatenate([predictor(pictures.image[row : row + 1]).logits for row in range(2)])
+    np.testing.assert_array_equal(found.segmentation[:2, ::2, ::2], logits.argmax(-1))
+
+
 def test_the_weights_are_small_and_half_precision():
     assert WEIGHTS.stat().st_size <= 2_000_000
     with np.load(WEIGHTS, allow_pickle=False) as stored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from rich.progress import Progress
@@ -11,9 +12,10 @@ from rich.progress import Progress
 from dragspace_jax.drag import LaneResult, Outcome
 from dragspace_jax.stylegan2.generator import Generator
 from scripts.dragganspace import runs
-from scripts.dragganspace.cells import Cell, by_program, grid, rivals, schedules
+from scripts.dragganspace.cells import Cell, by_program, grid, rivals, schedules, tracking
 from scripts.dragganspace.edits import StudyEdit
 from scripts.dragganspace.judge import FIGURES
+from scripts.dragganspace.manifest import check_manifest
 from scripts.dragganspace.tables import Row, best_rates, steps_ratio
 
 
@@ -25,7 +27,7 @@ def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> 
 
 
 def test_every_cell_has_files_of_its_own() -> None:
-    cells = {*grid(), *rivals(), *schedules()}
+    cells = {*grid(), *rivals(), *schedules(), *tracking()}
     assert len({cell.key for cell in cells}) == len(cells)
     assert sum(map(len, by_program(cells))) == len(cells)
 
@@ -42,6 +44,13 @@ def test_the_best_rate_is_fast_but_brings_the_landmark_as_near() -> None:
     ratio, low, high = steps_ratio(best, rows[0])
     assert ratio == pytest.approx(40 / 90)
     assert low <= ratio <= high
+
+
+def test_a_work_folder_is_of_one_predictor_and_its_models(tmp_path: Path) -> None:
+    check_manifest(tmp_path, {"critters-dog": "abc", "predictor": "123"})
+    check_manifest(tmp_path, {"critters-cat": "def", "predictor": "123"})
+    with pytest.raises(click.ClickException, match=r"results of another predictor \(123, now 456\)"):
+        check_manifest(tmp_path, {"critters-cat": "def", "predictor": "456"})
 
 
 def test_runs_go_on_where_they_stopped(

@@ -78,6 +78,8 @@ def test_displacements_span_what_drags_did() -> None:
     assert basis.variance[0] > basis.variance[1]
     with pytest.raises(SpaceError, match="vary in 2 directions only; ask for at most 2 components, not 4"):
         fit_displacements(starts, ends, layers=3, components=4)
+    with pytest.raises(SpaceError, match=r"components is 9; it must be a whole number from 1 to 4 \(4 drags\)"):
+        fit_displacements(starts[:4], ends[:4], layers=3, components=9)
     with pytest.raises(SpaceError, match="latents have 5 layers"):
         fit_displacements(starts, ends, layers=6)
     with pytest.raises(SpaceError, match="both be"):
@@ -87,10 +89,18 @@ def test_displacements_span_what_drags_did() -> None:
 def test_what_cannot_be_fitted(tiny_generator: Generator) -> None:
     with pytest.raises(SpaceError, match="at least 2"):
         fit_pca(tiny_generator, samples=1)
-    with pytest.raises(SpaceError, match=r"components is 17; it must be from 1 to 16 \(16 dimensions\)"):
+    with pytest.raises(SpaceError, match=r"components is 17; it must be a whole number from 1 to 16 \(16 dimensions\)"):
         fit_pca(tiny_generator, samples=500, components=17)
-    with pytest.raises(SpaceError, match=r"components is 9; it must be from 1 to 7 \(8 samples"):
+    with pytest.raises(SpaceError, match=r"components is 9; it must be a whole number from 1 to 7 \(8 samples"):
         fit_pca(tiny_generator, samples=8, components=9)
+    with pytest.raises(SpaceError, match=r"components is 3.5; it must be a whole number from 1 to 16"):
+        fit_pca(tiny_generator, samples=500, components=3.5)  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match="seed is 2147483648; it must be from 0 to 2147483647"):
+        fit_pca(tiny_generator, samples=500, seed=2**31)
+    with pytest.raises(SpaceError, match="layers is 99; the model has"):
+        fit_pca(tiny_generator, samples=500, layers=99)
+    with pytest.raises(SpaceError, match="devices is empty"):
+        fit_pca(tiny_generator, samples=500, devices=[])
     values = parameters(tiny_generator)
     values["mapping.fc1.weight"] = jnp.zeros_like(values["mapping.fc1.weight"])
     with pytest.raises(SpaceError, match="degenerate: all samples are the same"):

@@ -79,6 +79,7 @@ def test_a_basis_is_kept(tmp_path: Path, basis: PCA) -> None:
 
 
 def test_spaces_that_do_not_fit(tiny_generator: Generator, basis: PCA) -> None:
+    WPlus(layers=np.int64(4)).check(tiny_generator)  # type: ignore[arg-type]
     with pytest.raises(SpaceError, match="layers is 9; the model has 8"):
         WPlus(layers=9).check(tiny_generator)
     with pytest.raises(SpaceError, match="components is 17; the basis has 16"):
