@@ -101,7 +101,10 @@ _OPTIONS = (
     click.option(
         "--radius-motion", default=PUBLISHED.radius_motion, show_default=True, help="In px of a 512 px image."
     ),
-    click.option("--radius-track", default=PUBLISHED.radius_track, show_default=True, help="In px of a 512 px image."),
+    click.option(
+        "--radius-track", type=float,
+        help="Of the window in which a handle is found again, in px of a 512 px image [default: 20; published: 12].",
+    ),
     click.option("--mask-weight", default=PUBLISHED.mask_weight, show_default=True, help="Weight of the mask's term."),
     click.option(
         "--engine", type=click.Choice(ENGINES),

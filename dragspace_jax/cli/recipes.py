@@ -1,7 +1,8 @@
 """Recipes of a drag: what the options mean that nobody has given.
 
 `paced` is what the study of DragGANSpace found best (docs/study): principal components of W, less momentum, and a
-learning rate that is turned to keep a pace. `published` is the loop of DragGAN as its authors run it.
+learning rate that is turned to keep a pace, and a window wide enough to find a handle again that went farther.
+`published` is the loop of DragGAN as its authors run it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dragspace_jax.drag import DragSettings
 
 RECIPES = ("paced", "published")
 PUBLISHED = DragSettings()
-PACED = DragSettings(learning_rate=5e-3, momentum=0.5, pace=8.0)
+PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=14.0, radius_track=20.0)
 """For components of W as they lie in W."""
-_WHITENED_RATE, _FULL_RATE = 5e-2, 2e-3  # in standard deviations; in W and W+
+_WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
 
 def completed(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with those that are None filled in by their recipe: space, lr, momentum, pace."""
+    """The options with those that are None filled in by their recipe: space, lr, momentum, pace, radius_track."""
     filled = dict(chosen)
 
     def default(name: str, value: Any) -> None:
@@ -32,6 +33,7 @@ def completed(chosen: Mapping[str, Any]) -> dict[str, Any]:
     default("lr", _paced_rate(filled["whiten"] or 0.0, fitted=fitted) if paced else PUBLISHED.learning_rate)
     recipe = PACED if paced else PUBLISHED
     default("momentum", recipe.momentum)
+    default("radius_track", recipe.radius_track)
     # A pace would undo what these two ask for.
     default("pace", 0.0 if filled["half_life"] or filled["slow_down"] else recipe.pace)
     return filled

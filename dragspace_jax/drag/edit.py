@@ -73,8 +73,8 @@ class DragSettings:
       half_life: iterations in which the learning rate halves; 0: it stays.
       slow_down: distance of the farthest handle to its target below which the learning rate falls in proportion, in
         pixels of a 512 px image; 0: it does not.
-      pace: by how much the farthest handle shall come nearer in an iteration, in pixels of a 512 px image; the
-        learning rate is turned up and down to keep it; 0: it is not.
+      pace: by how much the farthest handle shall come nearer in an iteration, in pixels of a 512 px image; steps are
+        lengthened or shortened to keep it, 8 times at most; 0: they are not.
       solver: `adam`, a second moment a coordinate, or `adam-norm`, one for all, which keeps the gradient's direction.
       momentum: of the solver, Adam's beta 1.
       steps: the most iterations.

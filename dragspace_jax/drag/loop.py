@@ -17,7 +17,7 @@ from dragspace_jax.drag.edit import DragSettings, Outcome
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.motion import distances, motion_loss
-from dragspace_jax.drag.schedule import paced_gain, scheduled_rate
+from dragspace_jax.drag.schedule import paced_stretch, scheduled_rate
 from dragspace_jax.drag.solvers import SolverState, make_solver
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space
@@ -72,8 +72,6 @@ class DragState:
       reference: [N, C], features of the handles in the first iteration.
       start_features: [B, R, R, C], the whole maps of the first iteration; None without masks.
       iteration: int32 [B], iterations done.
-      far: [B], distance of the handle farthest from its target as last tracked, pixels.
-      gain: [B], what the pace has made of the learning rate.
       nearest: [B], the least sum of the handles' distances to their targets so far, pixels.
       since: int32 [B], iterations since that was reached.
       outcome: int32 [B], an `Outcome`; lanes that are not RUNNING change no more.
@@ -85,8 +83,6 @@ class DragState:
     reference: jax.Array
     start_features: jax.Array | None
     iteration: jax.Array
-    far: jax.Array
-    gain: jax.Array
     nearest: jax.Array
     since: jax.Array
     outcome: jax.Array
@@ -142,8 +138,6 @@ def begin(engine: Engine, start: Start) -> tuple[Lanes, DragState]:
         reference=jnp.zeros((handles, channels)),
         start_features=None if start.mask is None else jnp.zeros((count, block, block, channels)),
         iteration=jnp.zeros(count, jnp.int32),
-        far=jnp.full(count, jnp.inf),
-        gain=jnp.ones(count),
         nearest=jnp.full(count, jnp.inf),
         since=jnp.zeros(count, jnp.int32),
         outcome=jnp.full(count, Outcome.RUNNING, jnp.int32),
@@ -156,6 +150,10 @@ def latents(lanes: Lanes, state: DragState) -> jax.Array:
     return jax.vmap(lambda space, x, base: space.latents(x, base))(lanes.space, state.coordinates, lanes.base)
 
 
+Seen = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array | None]
+"""Beside the objective: loss and motion loss [B], handles [N, 2], their references [N, C], the first maps."""
+
+
 def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
     """One iteration: synthesise, track, test for the stop, loss, update (the order of DESIGN §5.4).
 
@@ -166,7 +164,7 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
     first = state.iteration == 0
     tolerance = jnp.asarray(settings.tolerance)[lane]
 
-    def objective(coordinates: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]]:
+    def objective(coordinates: jax.Array) -> tuple[jax.Array, Seen]:
         decode = jax.vmap(lambda space, x, base: space.decode(engine.model, x, base))
         styles = decode(lanes.space, coordinates, lanes.base)
         reader = engine.read({name: style[:, 0] for name, style in styles.items()}, state.handles_yx, lane, settings)
@@ -174,25 +172,30 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
         reference = jnp.where(first[lane][:, None], features_at(frozen, state.handles_yx), state.reference)
         handles = track(frozen, reference, state.handles_yx, settings.pixels(settings.radius_track, side))
         radius = settings.pixels(settings.radius_motion, side)
-        loss = _per_lane(motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius, tolerance), lane, count)
-        start = state.start_features
+        motion = _per_lane(motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius, tolerance), lane, count)
+        loss, start = motion, state.start_features
         if lanes.mask is not None and start is not None:
             start = jnp.where(first[:, None, None, None], frozen.features, start)
             # No change yet at first; rounding would make one, and the loss has a kink there.
             weight = jnp.where(first, 0.0, settings.mask_weight)
             loss += weight * jax.vmap(mask_loss)(reader.features, start, lanes.mask)
         # Lanes do not touch each other, so the gradient of the sum is each lane's own.
-        return jnp.sum(loss), (loss, handles, reference, start)
+        return jnp.sum(loss), (loss, motion, handles, reference, start)
 
-    (_, (loss, handles, reference, start)), gradient = jax.value_and_grad(objective, has_aux=True)(state.coordinates)
+    (_, (loss, motion, handles, reference, start)), gradient = jax.value_and_grad(objective, has_aux=True)(
+        state.coordinates
+    )
     far = jnp.where(lanes.valid, distances(handles, lanes.targets_yx), 0.0)
     total = _per_lane(far, lane, count)
     left = jnp.max(far)[None] if count == 1 else jnp.zeros(count, far.dtype).at[lane].max(far)
-    gain = paced_gain(settings, state.gain, state.far, left, side)
     rate = scheduled_rate(settings, state.iteration, left, side)
     coordinates, solver = jax.vmap(lambda settings, *moved: make_solver(settings).step(*moved))(
-        dataclasses.replace(settings, learning_rate=rate * gain), gradient, state.solver, state.coordinates
+        dataclasses.replace(settings, learning_rate=rate), gradient, state.solver, state.coordinates
     )
+    moved = coordinates - state.coordinates
+    stretch = paced_stretch(settings, -jnp.sum(gradient * moved, 1), motion, left, side)[:, None]
+    # The published step is taken as the solver gives it, to the last bit.
+    coordinates = jnp.where(stretch == 1.0, coordinates, state.coordinates + stretch * moved)
     nearer = total < state.nearest
     since = jnp.where(nearer, 0, state.since + 1)
     iteration = state.iteration + 1
@@ -219,8 +222,6 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
         reference=reference,
         start_features=start,
         iteration=jnp.where(running, iteration, state.iteration),
-        far=jnp.where(running, left, state.far),
-        gain=jnp.where(running, gain, state.gain),
         nearest=jnp.where(running & nearer, total, state.nearest),
         since=jnp.where(running, since, state.since),
         outcome=jnp.where(running, outcome, state.outcome),

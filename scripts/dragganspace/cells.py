@@ -75,6 +75,11 @@ class Cell:
         """Cells that differ in the learning rate only: each contender runs at its own best."""
         return tuple(value for name, value in dataclasses.asdict(self).items() if name != "rate")
 
+    @property
+    def drive(self) -> tuple[object, ...]:
+        """Cells that share it are driven alike, whatever they move in."""
+        return self.solver, self.momentum, self.pace, self.radius, self.half_life, self.slow_down
+
     def settings(self, config: GeneratorConfig) -> DragSettings:
         return DragSettings(
             learning_rate=self.rate,
@@ -134,70 +139,55 @@ def rivals(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
 
 
 def schedules(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
-    """Hybrid learning rates: slow near the target or late, turned to keep a pace; and less momentum with them."""
-    spaces: list[dict[str, Any]] = [
-        {"space": "full", "rates": (1e-3, 2e-3, 3e-3, 5e-3)},
-        {"space": "pca", "components": 32, "power": 1.0, "rates": (2e-2, 5e-2)},
-        {"space": "pca", "components": 32, "power": 1.0, "solver": "adam-norm", "rates": (1e-2, 2e-2, 3e-2)},
+    """Hybrid learning rates, slow near the target or late; less momentum; a pace with the published window."""
+    spaces: list[tuple[tuple[float, ...], dict[str, Any]]] = [
+        ((1e-3, 2e-3, 3e-3, 5e-3), {"space": "full"}),
+        ((2e-2, 5e-2), {"space": "pca", "components": 32, "power": 1.0}),
+        ((1e-2, 2e-2, 3e-2), {"space": "pca", "components": 32, "power": 1.0, "solver": "adam-norm"}),
     ]
     changes: list[dict[str, Any]] = [
-        {"slow_down": 4.0}, {"half_life": 20.0}, {"momentum": 0.5}, {"pace": 2.0},
-        {"pace": 2.0, "momentum": 0.5}, {"pace": 2.5, "momentum": 0.5}, {"pace": 2.5, "momentum": 0.7},
+        {"slow_down": 4.0}, {"half_life": 20.0}, {"momentum": 0.5}, {"pace": 2.0}, {"pace": 2.0, "momentum": 0.5},
     ]  # fmt: skip
-    paced = [change for change in changes if change.get("momentum") == 0.5]
-    less_white: list[dict[str, Any]] = [
-        {"space": "pca", "components": 32, "power": 0.0, "rates": (2e-3, 5e-3)},
-        {"space": "pca", "components": 32, "power": 0.5, "rates": (0.01, 0.022361)},
-        {"space": "pca", "components": 64, "power": 0.0, "rates": (2e-3, 5e-3)},
-    ]
     return [
-        Cell(layers=layers, fine=fine, rate=rate, **{k: v for k, v in space.items() if k != "rates"}, **change)
-        for contenders, schedule in ((spaces, changes), (less_white, paced))
-        for space in contenders
-        for rate in space["rates"]
-        for change in schedule
+        Cell(layers=layers, fine=fine, rate=rate, **space, **change)
+        for rates, space in spaces
+        for rate in rates
+        for change in changes
         for fine in (False, True)
     ]
 
 
-def tracking(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
-    """A faster pace, with a window wide enough to find the handle after it; published tolerance."""
+def paces(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
+    """A pace, with a window wide enough to find the handle after it, and little momentum; published tolerance."""
     spaces: list[dict[str, Any]] = [
-        {"space": "full", "rates": (2e-3, 3e-3)},
-        {"space": "pca", "components": 32, "power": 1.0, "rates": (5e-2, 8e-2)},
-        {"space": "pca", "components": 64, "rates": (5e-3, 8e-3)},
-        {"space": "pca", "components": 128, "rates": (5e-3, 8e-3)},
+        {"space": "full", "rate": 3e-3},
+        {"space": "pca", "components": 32, "power": 1.0, "rate": 8e-2},
+        *({"space": "pca", "components": k, "rate": 5e-3} for k in (64, 96, 128)),
     ]
     return [
-        Cell(
-            layers=layers,
-            momentum=0.5,
-            rate=rate,
-            pace=pace,
-            radius=radius,
-            **{k: space[k] for k in space if k != "rates"},
-        )
+        Cell(layers=layers, momentum=momentum, pace=pace, radius=radius, **space)
         for space in spaces
-        for radius in (3.0, 5.0, 7.0)
-        for rate in space["rates"]
-        for pace in (2.0, 2.5, 3.0, 4.0)
+        for radius in (3.0, 5.0)
+        for momentum in (0.0, 0.3, 0.5)
+        for pace in (2.5, 3.0, 3.5)
     ]
 
 
 def confirmation(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
-    """The few that the other parts pointed to, at the rates found there, for edits that chose nothing."""
-    spaces: list[dict[str, Any]] = [
+    """The few that the other parts pointed to, at the rates found there, for edits that chose nothing.
+
+    The published loop in W+ comes first; of W+ driven in some way, the best rate comes first.
+    """
+    driven: dict[str, Any] = {"momentum": 0.3, "pace": 3.5, "radius": 5.0}
+    chosen: list[dict[str, Any]] = [
         {"space": "full", "rate": 2e-3},
-        {"space": "pca", "components": 64, "rate": 5e-3},
-        {"space": "pca", "components": 32, "power": 1.0, "rate": 5e-2},
+        {"space": "full", "rate": 3e-3},
+        {"space": "full", "rate": 3e-3} | driven,
+        {"space": "full", "rate": 2e-3} | driven,
+        {"space": "pca", "components": 32, "power": 1.0, "rate": 8e-2} | driven,
+        *({"space": "pca", "components": k, "rate": 5e-3} | driven for k in (64, 96, 128)),
     ]
-    changes: list[dict[str, Any]] = [{}, {"momentum": 0.5}, {"momentum": 0.5, "pace": 2.0}]
-    return [
-        Cell(layers=layers, fine=fine, **space, **change)
-        for space in spaces
-        for change in changes
-        for fine in (False, True)
-    ]
+    return [Cell(layers=layers, fine=fine, **each) for each in chosen for fine in (False, True)]
 
 
 def by_program(cells: Iterable[Cell]) -> Iterator[list[Cell]]:

@@ -6,7 +6,17 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.dragganspace.cells import ALL_LAYERS, COMPONENTS, LAYERS, Cell, confirmation, grid, rivals, schedules
+from scripts.dragganspace.cells import (
+    ALL_LAYERS,
+    COMPONENTS,
+    LAYERS,
+    Cell,
+    confirmation,
+    grid,
+    rivals,
+    schedules,
+    tracking,
+)
 from scripts.dragganspace.judge import FIGURES
 from scripts.dragganspace.plots import plot_contenders, plot_rates
 from scripts.dragganspace.tables import (
@@ -35,7 +45,7 @@ def write_report(
       docs: the folder to write to.
     """
     docs.mkdir(parents=True, exist_ok=True)
-    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules()], folders)
+    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *tracking()], folders)
     parts = ["# Tables of the DragGANSpace study", "", _claims(claims, error, pace), _low_rates(claims)]
     parts += [_confirmed(read_rows(confirmation(), fresh), pace, fine) for fine in (False, True)]
     parts += [_beyond(beyond, error, fine) for fine in (False, True)]
@@ -144,10 +154,10 @@ def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
 def _confirmed(rows: Sequence[Row], pace: dict[str, float], fine: bool) -> str:
     """Every chosen cell against the published loop, and against W+ with the same solver and schedule."""
     chosen = [row for row in rows if row.cell.fine == fine]
-    full = {(row.cell.momentum, row.cell.pace): row for row in chosen if row.cell.space == "full"}
+    full = {row.cell.drive: row for row in reversed(chosen) if row.cell.space == "full"}
     lines = []
     for row in chosen:
-        base, same = full[0.9, 0.0], full[row.cell.momentum, row.cell.pace]
+        base, same = chosen[0], full[row.cell.drive]
         (published, *within), (alike, *around) = steps_ratio(row, base), steps_ratio(row, same)
         gaps = [difference(row, base, name) for name in ("landmark", "ssim_outside", "ssim_inside")]
         mine, others = pace.get(space_key(row.cell)), pace.get(space_key(base.cell))
@@ -183,6 +193,7 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
         "slow_down",
         "half_life",
         "pace",
+        "radius",
         "fine",
         "rate",
     )

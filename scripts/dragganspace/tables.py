@@ -87,6 +87,7 @@ def name_of(cell: Cell) -> str:
     extra += [f"momentum {cell.momentum:g}"] if cell.momentum != 0.9 else []
     extra += [f"slow below {cell.slow_down:g} px"] if cell.slow_down else []
     extra += [f"pace {cell.pace:g} px"] if cell.pace else []
+    extra += [f"window {cell.radius:g} px"] if cell.radius != 3.0 else []
     extra += [f"halved every {cell.half_life:g}"] if cell.half_life else []
     return space + (whitened if cell.components else "") + (f" ({', '.join(extra)})" if extra else "")
 

@@ -99,7 +99,7 @@ def test_pictures_that_are_no_finite_floats_are_refused(predictor, pictures):
         with pytest.raises(PredictorError, match="finite floats in"):
             predict(predictor, wrong)
     with pytest.raises(PredictorError, match="reads"):
-        predict(predictor, [[0.0]])
+        predict(predictor, [[0.0]])  # type: ignore[arg-type]
 
 
 def test_segments_lie_where_they_were_learnt(predictor, pictures, found):

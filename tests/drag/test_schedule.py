@@ -11,7 +11,7 @@ import pytest
 
 from dragspace_jax.drag import DragSettings
 from dragspace_jax.drag.edit import EditError
-from dragspace_jax.drag.schedule import paced_gain, scheduled_rate
+from dragspace_jax.drag.schedule import paced_stretch, scheduled_rate
 from dragspace_jax.drag.solvers import make_solver
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
@@ -26,8 +26,8 @@ def settings(**changes: float) -> DragSettings:
 def test_the_published_rate_stays() -> None:
     rate = scheduled_rate(settings(), jnp.array([0, 10, 200]), jnp.array([100.0, 1.0, 0.0]), SIDE)
     np.testing.assert_array_equal(rate, np.float32(0.1))
-    gain = paced_gain(settings(), jnp.ones(3), jnp.array([5.0, 5.0, jnp.inf]), jnp.array([9.0, 1.0, 1.0]), SIDE)
-    np.testing.assert_array_equal(gain, 1.0)
+    stretch = paced_stretch(settings(), jnp.array([1.0, 9.0, -1.0]), jnp.ones(3), jnp.array([9.0, 1.0, 1.0]), SIDE)
+    np.testing.assert_array_equal(stretch, 1.0)
 
 
 def test_the_rate_falls_with_time_and_near_the_target() -> None:
@@ -40,19 +40,21 @@ def test_the_rate_falls_with_time_and_near_the_target() -> None:
     np.testing.assert_allclose(rate, [0.1, 0.1, 0.05], rtol=1e-6)
 
 
-def test_the_gain_keeps_a_pace() -> None:
+def test_a_step_is_stretched_to_the_pace() -> None:
     kept = settings(pace=4.0)
-    came = jnp.array([4.0, 0.0, 8.0])  # as it should, not at all, twice as far
-    np.testing.assert_allclose(paced_gain(kept, jnp.ones(3), jnp.full(3, 50.0), 50.0 - came, SIDE), [1.0, 1.5, 0.5])
-    backwards = paced_gain(kept, jnp.ones(3), jnp.full(3, 50.0), jnp.full(3, 53.0), SIDE)
-    np.testing.assert_allclose(backwards, 0.5)  # the handle is being lost
-    near = paced_gain(kept, jnp.ones(3), jnp.full(3, 3.0), jnp.array([1.0, 2.9, 1.6]), SIDE)
-    np.testing.assert_allclose(near[0], 1.0)  # nothing is turned up where tracking sees no approach
-    np.testing.assert_allclose(near[1], 1.5)
-    far = paced_gain(kept, jnp.array([8.0, 0.125, 1.0]), jnp.full(3, 50.0), jnp.array([50.0, 55.0, 46.0]), SIDE)
-    np.testing.assert_allclose(far, [8.0, 0.125, 1.0])  # what is stuck stays within bounds
-    first = paced_gain(kept, jnp.ones(3), jnp.full(3, jnp.inf), jnp.full(3, 9.0), SIDE)
-    np.testing.assert_array_equal(first, 1.0)
+    loss, far = jnp.full(3, 2.0), jnp.full(3, 50.0)
+    # It would take half of the loss, all of it, twice as much: half a pixel, one, two.
+    stretch = paced_stretch(kept, jnp.array([1.0, 2.0, 4.0]), loss, far, SIDE)
+    np.testing.assert_allclose(stretch, [8.0, 4.0, 2.0])
+    np.testing.assert_allclose(paced_stretch(kept, jnp.array([1.0, 2.0, 4.0]), loss, far, SIDE // 4), [2.0, 1.0, 0.5])
+    near = paced_stretch(kept, jnp.full(3, 2.0), loss, jnp.array([3.0, 1.0, 0.5]), SIDE)
+    np.testing.assert_allclose(
+        near, [3.0, 1.0, 1.0]
+    )  # no farther than the target; below 1 px the loss pulls by what is left
+    bounded = paced_stretch(kept, jnp.array([1e-6, 1e6, 2.0]), loss, far, SIDE)
+    np.testing.assert_allclose(bounded, [8.0, 0.125, 4.0])
+    unknown = paced_stretch(kept, jnp.array([-1.0, 0.0, 2.0]), jnp.array([2.0, 2.0, 0.0]), far, SIDE)
+    np.testing.assert_array_equal(unknown, 1.0)  # uphill, along a level, nothing to pull
 
 
 def test_adam_norm_keeps_the_direction() -> None:
