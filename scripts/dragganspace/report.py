@@ -13,9 +13,9 @@ from scripts.dragganspace.cells import (
     Cell,
     confirmation,
     grid,
+    paces,
     rivals,
     schedules,
-    tracking,
 )
 from scripts.dragganspace.judge import FIGURES
 from scripts.dragganspace.plots import plot_contenders, plot_rates
@@ -45,7 +45,7 @@ def write_report(
       docs: the folder to write to.
     """
     docs.mkdir(parents=True, exist_ok=True)
-    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *tracking()], folders)
+    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *paces()], folders)
     parts = ["# Tables of the DragGANSpace study", "", _claims(claims, error, pace), _low_rates(claims)]
     parts += [_confirmed(read_rows(confirmation(), fresh), pace, fine) for fine in (False, True)]
     parts += [_beyond(beyond, error, fine) for fine in (False, True)]

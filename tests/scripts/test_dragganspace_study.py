@@ -12,7 +12,7 @@ from rich.progress import Progress
 from dragspace_jax.drag import LaneResult, Outcome
 from dragspace_jax.stylegan2.generator import Generator
 from scripts.dragganspace import runs
-from scripts.dragganspace.cells import Cell, by_program, grid, rivals, schedules, tracking
+from scripts.dragganspace.cells import Cell, by_program, grid, paces, rivals, schedules
 from scripts.dragganspace.edits import StudyEdit
 from scripts.dragganspace.judge import FIGURES
 from scripts.dragganspace.manifest import check_manifest
@@ -27,7 +27,7 @@ def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> 
 
 
 def test_every_cell_has_files_of_its_own() -> None:
-    cells = {*grid(), *rivals(), *schedules(), *tracking()}
+    cells = {*grid(), *rivals(), *schedules(), *paces()}
     assert len({cell.key for cell in cells}) == len(cells)
     assert sum(map(len, by_program(cells))) == len(cells)
 
