@@ -48,7 +48,7 @@ _OPTIONS = (
         "--space", type=click.Choice(SPACES), help="What moves [default: pca; published: w+; or what --basis is]."
     ),
     click.option("--layers", type=int, help="Layers of W+ that move, from the first [default: 6, or as --basis says]."),
-    click.option("--components", type=int, help="Components of the basis [default: 64, or all of a --basis]."),
+    click.option("--components", type=int, help="Components of the basis [default: 96, or all of a --basis]."),
     click.option(
         "--shared/--no-shared", default=None,
         help="One set of PCA coordinates for all layers, or one a layer [default: one a layer, or as --basis says].",
@@ -71,15 +71,15 @@ _OPTIONS = (
     click.option(
         "--lr", type=float,
         help="Learning rate of the solver, in units of the coordinates "
-        "[default: 0.005, whitened 0.05, in W+ and W 0.002; published: 0.001].",
+        "[default: 0.005, whitened 0.08, in W+ and W 0.003; published: 0.001].",
     ),
     click.option(
-        "--momentum", type=float, help="Of the solver (Adam's beta 1) [default: 0.5; published: 0.9]."
+        "--momentum", type=float, help="Of the solver (Adam's beta 1) [default: 0.3; published: 0.9]."
     ),
     click.option(
         "--pace", type=float,
-        help="Px of a 512 px image that the farthest handle shall come nearer in an iteration; the learning rate is "
-        "turned to keep it; 0: it is not [default: 8; with --half-life or --slow-down, and published: 0].",
+        help="Px of a 512 px image that the farthest handle shall come nearer in an iteration; steps are lengthened or "
+        "shortened to keep it; 0: they are not [default: 14; with --half-life or --slow-down, and published: 0].",
     ),
     click.option(
         "--half-life", default=PUBLISHED.half_life, show_default=True,

@@ -1,7 +1,7 @@
 """Recipes of a drag: what the options mean that nobody has given.
 
-`paced` is what the study of DragGANSpace found best (docs/study): principal components of W, less momentum, and a
-learning rate that is turned to keep a pace, and a window wide enough to find a handle again that went farther.
+`paced` is what the study of DragGANSpace found best (docs/study): principal components of W, little momentum, steps as
+long as a pace asks for, and a window wide enough to find a handle again that went farther.
 `published` is the loop of DragGAN as its authors run it.
 """
 

@@ -30,7 +30,7 @@ from dragspace_jax.stylegan2.parameters import fingerprint
 
 SpaceName = Literal["w+", "w", "pca", "displacement"]
 SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca", "displacement")
-DEFAULT_COMPONENTS = 64
+DEFAULT_COMPONENTS = 96
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
