@@ -41,7 +41,7 @@ SETTING_NAMES = ("recipe", *SPACE_NAMES, *_FIELDS)
 _OPTIONS = (
     click.option(
         "--recipe", type=click.Choice(RECIPES), default=RECIPES[0], show_default=True,
-        help="What the rest defaults to. paced: PCA coordinates at a steady pace, the study's best; "
+        help="What the rest defaults to. paced: PCA coordinates at a steady pace, fast; "
         "published: DragGAN's own loop in W+.",
     ),
     click.option(

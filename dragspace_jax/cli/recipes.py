@@ -1,6 +1,6 @@
 """Recipes of a drag: what the options mean that nobody has given.
 
-`paced` is what the study of DragGANSpace found best (docs/study): principal components of W, little momentum, steps as
+`paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, steps as
 long as a pace asks for, and a window wide enough to find a handle again that went farther.
 `published` is the loop of DragGAN as its authors run it.
 """

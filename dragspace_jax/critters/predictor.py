@@ -141,7 +141,7 @@ def load_predictor(path: str | Path | None = None) -> Predictor:
     graph, state = nnx.split(nnx.eval_shape(lambda: Predictor(rngs=nnx.Rngs(0))))
     try:
         values = {name: value.astype(np.float32) for name, value in read_arrays(str(place)).items()}
-    except (UnreadableArrays, OSError, ValueError) as error:
+    except (UnreadableArrays, OSError, ValueError, TypeError) as error:
         raise PredictorError(f"{place} is not the weights of a predictor ({error})") from error
     flat = {".".join(map(str, where)): (where, variable) for where, variable in nnx.to_flat_state(state)}
     if values.keys() != flat.keys() or any(values[n].shape != v.shape for n, (_, v) in flat.items()):
@@ -176,8 +176,10 @@ def predict(predictor: Predictor, images: np.ndarray) -> Prediction:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != (SIDE, SIDE, 3) or not len(images):
         raise PredictorError(f"the pictures have shape {images.shape}; the predictor reads [B, {SIDE}, {SIDE}, 3]")
-    if not np.issubdtype(images.dtype, np.floating) or not np.isfinite(images).all():
-        raise PredictorError(f"the pictures are {images.dtype}; the predictor reads finite floats in [-1, 1]")
+    if not np.issubdtype(images.dtype, np.floating):
+        raise PredictorError(f"the pictures are {images.dtype}; the predictor reads floats in [-1, 1]")
+    if not np.isfinite(images).all():
+        raise PredictorError("the pictures hold numbers that are not finite; is the model whole?")
     parts = []
     for start in range(0, len(images), _BATCH):
         part = np.asarray(images[start : start + _BATCH], np.float32)

@@ -75,6 +75,8 @@ class DragSettings:
         pixels of a 512 px image; 0: it does not.
       pace: by how much the farthest handle shall come nearer in an iteration, in pixels of a 512 px image; steps are
         lengthened or shortened to keep it, 8 times at most; 0: they are not.
+      paced: whether there is a pace; `resolved` fills it in. Edits with one have a program of their own, so that the
+        published loop is not even rounded otherwise.
       solver: `adam`, a second moment a coordinate, or `adam-norm`, one for all, which keeps the gradient's direction.
       momentum: of the solver, Adam's beta 1.
       steps: the most iterations.
@@ -93,6 +95,7 @@ class DragSettings:
     half_life: float = 0.0
     slow_down: float = 0.0
     pace: float = 0.0
+    paced: bool = _static(False)
     solver: Literal["adam", "adam-norm"] = _static("adam")
     momentum: float = _static(0.9)
     steps: int = 300
@@ -140,7 +143,7 @@ class DragSettings:
             raise EditError(f"feature block {block} is not in the model; it has {blocks}")
         if engine not in ("whole", "window"):
             raise EditError(f"engine is {engine!r}; a drag takes whole or window")
-        return dataclasses.replace(self, feature_block=block, engine=engine)
+        return dataclasses.replace(self, feature_block=block, engine=engine, paced=self.pace > 0)
 
     def pixels(self, radius: float, side: int) -> int:
         """A radius in whole pixels of an image of `side`, from 1 to `side` (round half to even, as published)."""

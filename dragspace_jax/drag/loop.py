@@ -17,7 +17,7 @@ from dragspace_jax.drag.edit import DragSettings, Outcome
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.motion import distances, motion_loss
-from dragspace_jax.drag.schedule import paced_stretch, scheduled_rate
+from dragspace_jax.drag.schedule import paced_descent, paced_stretch, scheduled_rate
 from dragspace_jax.drag.solvers import SolverState, make_solver
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space
@@ -151,7 +151,7 @@ def latents(lanes: Lanes, state: DragState) -> jax.Array:
 
 
 Seen = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array | None]
-"""Beside the objective: loss and motion loss [B], handles [N, 2], their references [N, C], the first maps."""
+"""Beside the objective: loss [B], each handle's motion loss [N], handles [N, 2], references [N, C], the first maps."""
 
 
 def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
@@ -172,8 +172,8 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
         reference = jnp.where(first[lane][:, None], features_at(frozen, state.handles_yx), state.reference)
         handles = track(frozen, reference, state.handles_yx, settings.pixels(settings.radius_track, side))
         radius = settings.pixels(settings.radius_motion, side)
-        motion = _per_lane(motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius, tolerance), lane, count)
-        loss, start = motion, state.start_features
+        motion = motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius, tolerance)
+        loss, start = _per_lane(motion, lane, count), state.start_features
         if lanes.mask is not None and start is not None:
             start = jnp.where(first[:, None, None, None], frozen.features, start)
             # No change yet at first; rounding would make one, and the loss has a kink there.
@@ -192,10 +192,11 @@ def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, Ste
     coordinates, solver = jax.vmap(lambda settings, *moved: make_solver(settings).step(*moved))(
         dataclasses.replace(settings, learning_rate=rate), gradient, state.solver, state.coordinates
     )
-    moved = coordinates - state.coordinates
-    stretch = paced_stretch(settings, -jnp.sum(gradient * moved, 1), motion, left, side)[:, None]
-    # The published step is taken as the solver gives it, to the last bit.
-    coordinates = jnp.where(stretch == 1.0, coordinates, state.coordinates + stretch * moved)
+    if settings.paced:
+        moved = coordinates - state.coordinates
+        wanted = _per_lane(paced_descent(settings, lane, motion, far, side), lane, count)
+        stretch = paced_stretch(settings, -jnp.sum(gradient * moved, 1), wanted)
+        coordinates = state.coordinates + stretch[:, None] * moved
     nearer = total < state.nearest
     since = jnp.where(nearer, 0, state.since + 1)
     iteration = state.iteration + 1

@@ -55,7 +55,13 @@ def plot_contenders(rows: Sequence[Row], path: Path) -> None:
             for row in shown:
                 at = (row.mean("steps"), row.mean(name))
                 axis.plot(*at, "o", color=_style(row)[0])
-                axis.annotate(name_of(row.cell), at, fontsize=7.5, xytext=(5, 4), textcoords="offset points")
+                axis.annotate(
+                    f"{name_of(row.cell)}, {row.cell.rate:g}",
+                    at,
+                    fontsize=7.5,
+                    xytext=(5, 4),
+                    textcoords="offset points",
+                )
             axis.set_xlabel("mean iterations")
             axis.margins(x=0.3, y=0.15)
         axes[0, column].set_title(f"tolerance {'0.5 px' if fine else '2 px (published)'}")

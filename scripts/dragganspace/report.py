@@ -57,7 +57,8 @@ def write_report(
 
 def space_key(cell: Cell) -> str:
     """What the pace of a step depends on."""
-    return f"{cell.space}{cell.components or ''}-n{cell.layers}-{cell.solver}"
+    window = f"-track{cell.radius:g}" if cell.radius != 3.0 else ""
+    return f"{cell.space}{cell.components or ''}-n{cell.layers}-{cell.solver}{window}"
 
 
 def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
@@ -153,11 +154,14 @@ def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
 
 def _confirmed(rows: Sequence[Row], pace: dict[str, float], fine: bool) -> str:
     """Every chosen cell against the published loop, and against W+ with the same solver and schedule."""
-    chosen = [row for row in rows if row.cell.fine == fine]
+    cells, judged = [cell for cell in confirmation() if cell.fine == fine], {row.cell.key: row for row in rows}
+    if any(cell.key not in judged for cell in cells):
+        return ""
+    chosen = [judged[cell.key] for cell in cells]
     full = {row.cell.drive: row for row in reversed(chosen) if row.cell.space == "full"}
-    lines = []
+    lines, base = [], chosen[0]
     for row in chosen:
-        base, same = chosen[0], full[row.cell.drive]
+        same = full[row.cell.drive]
         (published, *within), (alike, *around) = steps_ratio(row, base), steps_ratio(row, same)
         gaps = [difference(row, base, name) for name in ("landmark", "ssim_outside", "ssim_inside")]
         mine, others = pace.get(space_key(row.cell)), pace.get(space_key(base.cell))

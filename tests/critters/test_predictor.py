@@ -95,9 +95,10 @@ def test_pictures_of_another_shape_are_refused(predictor, shape):
 
 def test_pictures_that_are_no_finite_floats_are_refused(predictor, pictures):
     picture = np.asarray(pictures.image[:1])
-    for wrong in (np.zeros((1, SIDE, SIDE, 3), np.uint8), np.where(np.arange(3) == 1, np.nan, picture)):
-        with pytest.raises(PredictorError, match="finite floats in"):
-            predict(predictor, wrong)
+    with pytest.raises(PredictorError, match="are uint8; the predictor reads floats"):
+        predict(predictor, picture.astype(np.uint8))
+    with pytest.raises(PredictorError, match="not finite"):
+        predict(predictor, np.where(np.arange(3) == 1, np.nan, picture))
     with pytest.raises(PredictorError, match="reads"):
         predict(predictor, [[0.0]])  # type: ignore[arg-type]
 

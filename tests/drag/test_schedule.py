@@ -1,4 +1,4 @@
-"""Learning rates over a drag: with time, near the target, and turned to keep a pace; solvers."""
+"""Learning rates over a drag: with time, near the target, and steps stretched to keep a pace; solvers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from dragspace_jax.drag import DragSettings
 from dragspace_jax.drag.edit import EditError
-from dragspace_jax.drag.schedule import paced_stretch, scheduled_rate
+from dragspace_jax.drag.schedule import paced_descent, paced_stretch, scheduled_rate
 from dragspace_jax.drag.solvers import make_solver
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
@@ -26,7 +26,8 @@ def settings(**changes: float) -> DragSettings:
 def test_the_published_rate_stays() -> None:
     rate = scheduled_rate(settings(), jnp.array([0, 10, 200]), jnp.array([100.0, 1.0, 0.0]), SIDE)
     np.testing.assert_array_equal(rate, np.float32(0.1))
-    stretch = paced_stretch(settings(), jnp.array([1.0, 9.0, -1.0]), jnp.ones(3), jnp.array([9.0, 1.0, 1.0]), SIDE)
+    still = paced_descent(settings(), jnp.arange(3), jnp.ones(3), jnp.array([9.0, 1.0, 0.0]), SIDE)
+    stretch = paced_stretch(settings(), jnp.array([1.0, 9.0, -1.0]), still)
     np.testing.assert_array_equal(stretch, 1.0)
 
 
@@ -40,21 +41,32 @@ def test_the_rate_falls_with_time_and_near_the_target() -> None:
     np.testing.assert_allclose(rate, [0.1, 0.1, 0.05], rtol=1e-6)
 
 
+def wanted(far: list[float], motion: list[float], side: int = SIDE) -> jax.Array:
+    """Of a pace of 4 px, three handles of lanes of their own."""
+    return paced_descent(settings(pace=4.0), jnp.arange(3), jnp.array(motion), jnp.array(far), side)
+
+
 def test_a_step_is_stretched_to_the_pace() -> None:
     kept = settings(pace=4.0)
-    loss, far = jnp.full(3, 2.0), jnp.full(3, 50.0)
-    # It would take half of the loss, all of it, twice as much: half a pixel, one, two.
-    stretch = paced_stretch(kept, jnp.array([1.0, 2.0, 4.0]), loss, far, SIDE)
-    np.testing.assert_allclose(stretch, [8.0, 4.0, 2.0])
-    np.testing.assert_allclose(paced_stretch(kept, jnp.array([1.0, 2.0, 4.0]), loss, far, SIDE // 4), [2.0, 1.0, 0.5])
-    near = paced_stretch(kept, jnp.full(3, 2.0), loss, jnp.array([3.0, 1.0, 0.5]), SIDE)
-    np.testing.assert_allclose(
-        near, [3.0, 1.0, 1.0]
-    )  # no farther than the target; below 1 px the loss pulls by what is left
-    bounded = paced_stretch(kept, jnp.array([1e-6, 1e6, 2.0]), loss, far, SIDE)
+    # Along the step the loss of 2 would fall by half, by all of it, by twice as much: half a pixel, one, two.
+    descent = jnp.array([1.0, 2.0, 4.0])
+    np.testing.assert_allclose(paced_stretch(kept, descent, wanted([50.0] * 3, [2.0] * 3)), [8.0, 4.0, 2.0])
+    small = wanted([50.0] * 3, [2.0] * 3, SIDE // 4)  # of a 512 px image
+    np.testing.assert_allclose(paced_stretch(kept, descent, small), [2.0, 1.0, 0.5])
+    # No farther than the target; below 1 px the loss pulls by what is left.
+    near = paced_stretch(kept, jnp.full(3, 2.0), wanted([3.0, 1.0, 0.5], [2.0] * 3))
+    np.testing.assert_allclose(near, [3.0, 1.0, 1.0])
+    bounded = paced_stretch(kept, jnp.array([1e-6, 1e6, 2.0]), wanted([50.0] * 3, [2.0] * 3))
     np.testing.assert_allclose(bounded, [8.0, 0.125, 4.0])
-    unknown = paced_stretch(kept, jnp.array([-1.0, 0.0, 2.0]), jnp.array([2.0, 2.0, 0.0]), far, SIDE)
+    unknown = paced_stretch(kept, jnp.array([-1.0, 0.0, 2.0]), wanted([50.0] * 3, [2.0, 2.0, 0.0]))
     np.testing.assert_array_equal(unknown, 1.0)  # uphill, along a level, nothing to pull
+
+
+def test_a_handle_that_is_near_is_not_driven_past_its_target() -> None:
+    """Two handles of a lane, 20 px and 1 px away, pulled alike: 4 px and 1 px are wanted of them, 2.5 on average."""
+    far, motion = jnp.array([20.0, 1.0, 0.0]), jnp.array([2.0, 2.0, 0.0])
+    total = paced_descent(settings(pace=4.0), jnp.zeros(3, jnp.int32), motion, far, SIDE).sum()
+    np.testing.assert_allclose(paced_stretch(settings(pace=4.0), jnp.full(3, 4.0), jnp.full(3, total)), 2.5)
 
 
 def test_adam_norm_keeps_the_direction() -> None:

@@ -51,6 +51,10 @@ def test_a_work_folder_is_of_one_predictor_and_its_models(tmp_path: Path) -> Non
     check_manifest(tmp_path, {"critters-cat": "def", "predictor": "123"})
     with pytest.raises(click.ClickException, match=r"results of another predictor \(123, now 456\)"):
         check_manifest(tmp_path, {"critters-cat": "def", "predictor": "456"})
+    (tmp_path / "old" / "dog-64").mkdir(parents=True)
+    (tmp_path / "old" / "dog-64" / "cell.npz").touch()
+    with pytest.raises(click.ClickException, match="networks that it does not name"):
+        check_manifest(tmp_path / "old", {"predictor": "123"})
 
 
 def test_runs_go_on_where_they_stopped(
