@@ -79,7 +79,7 @@ _OPTIONS = (
     click.option(
         "--pace", type=float,
         help="Px of a 512 px image that the farthest handle shall come nearer in an iteration; steps are lengthened or "
-        "shortened to keep it; 0: they are not [default: 14; with --half-life or --slow-down, and published: 0].",
+        "shortened to keep it; 0: they are not [default: 12; with --half-life or --slow-down, and published: 0].",
     ),
     click.option(
         "--half-life", default=PUBLISHED.half_life, show_default=True,
@@ -102,8 +102,8 @@ _OPTIONS = (
         "--radius-motion", default=PUBLISHED.radius_motion, show_default=True, help="In px of a 512 px image."
     ),
     click.option(
-        "--radius-track", type=float,
-        help="Of the window in which a handle is found again, in px of a 512 px image [default: 20; published: 12].",
+        "--radius-track", default=PUBLISHED.radius_track, show_default=True,
+        help="Of the window in which a handle is found again, in px of a 512 px image.",
     ),
     click.option("--mask-weight", default=PUBLISHED.mask_weight, show_default=True, help="Weight of the mask's term."),
     click.option(

@@ -1,8 +1,7 @@
 """Recipes of a drag: what the options mean that nobody has given.
 
-`paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, steps as
-long as a pace asks for, and a window wide enough to find a handle again that went farther.
-`published` is the loop of DragGAN as its authors run it.
+`paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, and steps
+as long as a pace asks for. `published` is the loop of DragGAN as its authors run it.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from dragspace_jax.drag import DragSettings
 
 RECIPES = ("paced", "published")
 PUBLISHED = DragSettings()
-PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=14.0, radius_track=20.0)
+PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
 """For components of W as they lie in W."""
 _WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
 
 def completed(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with those that are None filled in by their recipe: space, lr, momentum, pace, radius_track."""
+    """The options with those that are None filled in by their recipe: space, lr, momentum, pace."""
     filled = dict(chosen)
 
     def default(name: str, value: Any) -> None:
@@ -33,7 +32,6 @@ def completed(chosen: Mapping[str, Any]) -> dict[str, Any]:
     default("lr", _paced_rate(filled["whiten"] or 0.0, fitted=fitted) if paced else PUBLISHED.learning_rate)
     recipe = PACED if paced else PUBLISHED
     default("momentum", recipe.momentum)
-    default("radius_track", recipe.radius_track)
     # A pace would undo what these two ask for.
     default("pace", 0.0 if filled["half_life"] or filled["slow_down"] else recipe.pace)
     return filled

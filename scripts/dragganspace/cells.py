@@ -158,7 +158,7 @@ def schedules(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
 
 
 def paces(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
-    """A pace, with a window wide enough to find the handle after it, and little momentum; published tolerance."""
+    """A pace, with the published window to find the handle in or a wider one, little momentum; published tolerance."""
     spaces: list[dict[str, Any]] = [
         {"space": "full", "rate": 3e-3},
         {"space": "pca", "components": 32, "power": 1.0, "rate": 8e-2},
@@ -178,15 +178,19 @@ def confirmation(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
 
     The published loop in W+ comes first; of W+ driven in some way, the best rate comes first.
     """
-    driven: dict[str, Any] = {"momentum": 0.3, "pace": 3.5, "radius": 5.0}
+    steady: dict[str, Any] = {"momentum": 0.3, "pace": 3.0}
+    fast: dict[str, Any] = {"momentum": 0.3, "pace": 3.5, "radius": 5.0}
     chosen: list[dict[str, Any]] = [
         {"space": "full", "rate": 2e-3},
         {"space": "full", "rate": 3e-3},
-        {"space": "full", "rate": 3e-3} | driven,
-        {"space": "full", "rate": 2e-3} | driven,
-        {"space": "pca", "components": 32, "power": 1.0, "rate": 8e-2} | driven,
-        *({"space": "pca", "components": k, "rate": 5e-3} | driven for k in (64, 96, 128)),
     ]
+    for driven in (steady, fast):
+        chosen += [
+            {"space": "full", "rate": 3e-3} | driven,
+            {"space": "full", "rate": 2e-3} | driven,
+            {"space": "pca", "components": 32, "power": 1.0, "rate": 8e-2} | driven,
+            *({"space": "pca", "components": k, "rate": 5e-3} | driven for k in (64, 96, 128)),
+        ]
     return [Cell(layers=layers, fine=fine, **each) for each in chosen for fine in (False, True)]
 
 

@@ -167,7 +167,7 @@ def test_lines_of_a_batch_name_bases(
     settings = {name: request.settings or DragSettings() for name, request in ran.items()}
     assert {(each.solver, each.half_life) for each in settings.values()} == {("adam-norm", 7.0)}
     assert (settings["other"].momentum, settings["other"].tolerance) == (0.5, 1.0)
-    assert (settings["w"].momentum, settings["w"].learning_rate, settings["w"].radius_track) == (0.3, 3e-3, 20.0)
+    assert (settings["w"].momentum, settings["w"].learning_rate, settings["w"].pace) == (0.3, 3e-3, 0.0)
     found = records(tmp_path / "out")
     for name, reason in {
         "missing": "does not exist", "nul": "null", "long": "too long", "contradiction": "belongs to --space pca",
