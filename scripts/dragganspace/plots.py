@@ -51,22 +51,20 @@ def plot_contenders(rows: Sequence[Row], path: Path) -> None:
     figure, axes = plt.subplots(2, 2, figsize=(13, 9), layout="constrained")
     for column, fine in enumerate((False, True)):
         shown = [row for row in rows if row.cell.fine == fine]
+        ways = list(dict.fromkeys(row.cell.drive for row in shown))
         for axis, name in ((axes[0, column], "ssim_outside"), (axes[1, column], "landmark")):
             for row in shown:
-                at = (row.mean("steps"), row.mean(name))
-                axis.plot(*at, "o", color=_style(row)[0])
-                axis.annotate(
-                    f"{name_of(row.cell)}, {row.cell.rate:g}",
-                    at,
-                    fontsize=7.5,
-                    xytext=(5, 4),
-                    textcoords="offset points",
-                )
+                filled = {32: 0.4, 64: 0.4, 96: 0.7}.get(row.cell.components, 1.0)
+                axis.plot(
+                    row.mean("steps"), row.mean(name), "os^Dv"[ways.index(row.cell.drive) % 5],
+                    color=_style(row)[0], alpha=filled, label=f"{name_of(row.cell)}, {row.cell.rate:g}",
+                )  # fmt: skip
             axis.set_xlabel("mean iterations")
-            axis.margins(x=0.3, y=0.15)
+            axis.margins(x=0.1, y=0.1)
         axes[0, column].set_title(f"tolerance {'0.5 px' if fine else '2 px (published)'}")
         axes[0, column].set_ylabel("SSIM to the start, outside the region")
         axes[1, column].set_ylabel("landmark to target, px")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     _save(figure, path)
 
 
