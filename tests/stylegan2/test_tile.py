@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,15 +21,15 @@ def whole_and_windows(generator: Generator, layer_name: str) -> tuple[Tile, Tile
     layer = getattr(generator.synthesis.block(GRID if layer_name == "conv1" else 2 * GRID), layer_name)
     x = jax.random.normal(jax.random.key(0), (1, GRID, GRID, layer.weight.shape[2]))
     style = 1.0 + 0.3 * jax.random.normal(jax.random.key(1), (1, x.shape[3]))
-    whole = Tile.whole(x)
     origins = np.array(ORIGINS, np.int32)
-    windows = whole.window(jnp.asarray(origins), SIZE)
+
+    def both(x: jax.Array, style: jax.Array) -> tuple[Tile, Tile]:
+        whole = Tile.whole(x)
+        windows = whole.window(jnp.asarray(origins), SIZE)
+        return layer(whole, style, noise="const", key=None), layer(windows, style, noise="const", key=None)
+
     with jax.default_matmul_precision("highest"):
-        return (
-            layer(whole, style, noise="const", key=None),
-            layer(windows, style, noise="const", key=None),
-            origins,
-        )
+        return *jax.jit(both)(x, style), origins
 
 
 @pytest.mark.parametrize("layer_name", ["conv0", "conv1"])
@@ -73,13 +75,13 @@ def test_random_noise_needs_a_key(tiny_generator: Generator) -> None:
 
 def test_stopping_below_the_top(tiny_generator: Generator) -> None:
     ws = jax.random.normal(jax.random.key(2), (2, tiny_generator.config.num_ws, tiny_generator.config.w_dim))
-    everything = tiny_generator.synthesis(ws, features=(8, 16, 32))
-    below = tiny_generator.synthesis(ws, features=(8, 16), stop_at=16)
+    everything = jax.jit(partial(tiny_generator.synthesis, features=(8, 16, 32)))(ws)
+    below = jax.jit(partial(tiny_generator.synthesis, features=(8, 16), stop_at=16))(ws)
     assert below.image is None
     assert not [name for name in below.styles if name.startswith("b32") or name.endswith("torgb")]
     for resolution in (8, 16):
         np.testing.assert_allclose(below.features[resolution], everything.features[resolution], atol=1e-5)
-    again = tiny_generator.synthesis.render(everything.styles)
+    again = jax.jit(tiny_generator.synthesis.render)(everything.styles)
     assert again.image is not None
     assert everything.image is not None
     np.testing.assert_allclose(again.image, everything.image, atol=1e-5)
@@ -91,7 +93,9 @@ def test_stopping_below_the_top(tiny_generator: Generator) -> None:
 
 def test_bfloat16_is_near_float32(tiny_generator: Generator) -> None:
     ws = jax.random.normal(jax.random.key(3), (1, tiny_generator.config.num_ws, tiny_generator.config.w_dim))
-    full, half = (tiny_generator.synthesis(ws, dtype=dtype).image for dtype in (jnp.float32, jnp.bfloat16))
+    full, half = (
+        jax.jit(partial(tiny_generator.synthesis, dtype=dtype))(ws).image for dtype in (jnp.float32, jnp.bfloat16)
+    )
     assert full is not None
     assert half is not None
     assert half.dtype == jnp.float32
