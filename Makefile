@@ -1,5 +1,5 @@
 # make demo   install what running needs, then drag points on the two embedded models (out/demo/index.html)
-# make test   install what developing needs as well, then ruff, pyright and pytest
+# make test   install what developing needs as well, then ruff, pyright and pytest in two processes
 # A stamp in .venv says what is installed already, so a second run goes straight to its work.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ demo: $(INSTALLED)
 	$(BIN)/dragspace demo --out out/demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
