@@ -73,7 +73,7 @@ class DragSettings:
       half_life: iterations in which the learning rate halves; 0: it stays.
       slow_down: distance of the farthest handle to its target below which the learning rate falls in proportion, in
         pixels of a 512 px image; 0: it does not.
-      pace: by how much the farthest handle shall come nearer in an iteration, in pixels of a 512 px image; steps are
+      pace: by how much handles shall come nearer in an iteration, the most, in pixels of a 512 px image; steps are
         lengthened or shortened to keep it, 8 times at most; 0: they are not.
       paced: whether there is a pace; `resolved` fills it in. Edits with one have a program of their own, so that the
         published loop is not even rounded otherwise.
