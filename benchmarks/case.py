@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from dragspace_jax.checkpoint import build_generator
-from dragspace_jax.drag.edit import default_feature_block
+from dragspace_jax.drag.settings import published_block
 from dragspace_jax.stylegan2 import Generator, seed_to_z
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.parameters import parameters
@@ -55,7 +55,7 @@ class Case:
 
     @property
     def feature_block(self) -> int:
-        return default_feature_block(self.side)
+        return published_block(self.side)
 
     @property
     def points_yx(self) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SETTING_NAMES, SOLVERS
 from dragspace_jax.cli.recipes import RECIPES
 from dragspace_jax.cli.space_options import SPACES
-from dragspace_jax.drag.edit import PUBLISHED_SIDE
+from dragspace_jax.drag.settings import PUBLISHED_SIDE
 from dragspace_jax.errors import DragspaceError
 
 LONGEST_LINE = 2**20

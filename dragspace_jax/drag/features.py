@@ -12,8 +12,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.edit import DragSettings
 from dragspace_jax.drag.patches import PatchReader, position_of, positions_under
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.stylegan2 import Generator, GeneratorConfig, Styles
 from dragspace_jax.stylegan2.convolution import Kernel
 from dragspace_jax.stylegan2.windows import WindowPlan, plan_windows

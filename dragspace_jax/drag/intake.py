@@ -7,9 +7,10 @@ from collections.abc import Hashable, Iterable
 
 import jax
 
-from dragspace_jax.drag.edit import DragSettings, EditError, Outcome, check_latents, make_edit
+from dragspace_jax.drag.edit import Outcome, check_latents, make_edit
 from dragspace_jax.drag.pool import Job
 from dragspace_jax.drag.request import EditRequest, LaneResult
+from dragspace_jax.drag.settings import DragSettings, EditError
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator

@@ -13,11 +13,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.edit import DragSettings, Outcome
+from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.features import Engine
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.motion import distances, motion_loss
 from dragspace_jax.drag.schedule import paced_descent, paced_stretch, scheduled_rate
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.solvers import SolverState, make_solver
 from dragspace_jax.drag.tracking import features_at, track
 from dragspace_jax.spaces import Base, Space

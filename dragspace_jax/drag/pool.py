@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from dragspace_jax.drag.edit import DragSettings, Edit, Outcome
+from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.features import make_engine
 from dragspace_jax.drag.lanes import Programs
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dragspace_jax.drag.edit import DragSettings, Outcome
+from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.pool import Work
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Space
 

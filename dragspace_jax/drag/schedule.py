@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.edit import PUBLISHED_SIDE, DragSettings
+from dragspace_jax.drag.settings import PUBLISHED_SIDE, DragSettings
 
 _LEAST, _MOST = 1 / 8, 8.0  # where the loss is far from linear, a step must not run away
 

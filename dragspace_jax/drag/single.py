@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dragspace_jax.drag.compiled import compiled_iteration
-from dragspace_jax.drag.edit import DragSettings, Outcome, check_latents, make_edit
+from dragspace_jax.drag.edit import Outcome, check_latents, make_edit
 from dragspace_jax.drag.features import make_engine
 from dragspace_jax.drag.loop import begin_compiled, latents_compiled
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import Space, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dragspace_jax.drag.edit import DragSettings
+from dragspace_jax.drag.settings import DragSettings
 
 SolverState = optax.OptState
 _BETA2, _EPSILON = 0.999, 1e-8

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dragspace_jax.drag.edit import DragSettings, Edit
+from dragspace_jax.drag.edit import Edit
 from dragspace_jax.drag.loop import Start
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import GeneratorConfig
 

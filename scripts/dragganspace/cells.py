@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from dragspace_jax.drag import DragSettings
-from dragspace_jax.drag.edit import PUBLISHED_SIDE
+from dragspace_jax.drag.settings import PUBLISHED_SIDE
 from dragspace_jax.spaces import Displacement, Space, WPlus, default_layers
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import GeneratorConfig

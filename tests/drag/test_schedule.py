@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dragspace_jax.drag import DragSettings
-from dragspace_jax.drag.edit import EditError
 from dragspace_jax.drag.schedule import paced_descent, paced_stretch, scheduled_rate
+from dragspace_jax.drag.settings import EditError
 from dragspace_jax.drag.solvers import make_solver
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
