@@ -15,7 +15,7 @@ from flax import nnx
 from dragspace_jax.stylegan2.block import NO_KERNELS, Kernels, Keys, Styles, SynthesisBlock
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.convolution import Kernel
-from dragspace_jax.stylegan2.layers import Noise
+from dragspace_jax.stylegan2.layers import Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.tile import Tile
 from dragspace_jax.stylegan2.windows import WindowPlan
 
@@ -56,6 +56,14 @@ class Synthesis(nnx.Module):
                 index += name != "torgb"
         return layers
 
+    def style_channels(self) -> dict[str, int]:
+        """{name of a convolution: number C of its styles}, in the order of W+."""
+        return {name: self._convolution(name).affine.bias.shape[0] for name in self.layer_of()}
+
+    def _convolution(self, name: str) -> SynthesisLayer | ToRGB:
+        block, convolution = name.split(".")
+        return getattr(getattr(self, block), convolution)
+
     def styles(self, ws: jax.Array, names: Collection[str] | None = None) -> dict[str, jax.Array]:
         """The affine maps: ws [B, L, D] → {name: [B, C]} for `names` (None: all convolutions).
 
@@ -67,8 +75,7 @@ class Synthesis(nnx.Module):
         found = {}
         for name, layer in self.layer_of().items():
             if names is None or name in names:
-                block, convolution = name.split(".")
-                found[name] = getattr(getattr(self, block), convolution).affine(ws[:, layer])
+                found[name] = self._convolution(name).affine(ws[:, layer])
         return found
 
     def __call__(

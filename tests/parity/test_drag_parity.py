@@ -137,10 +137,10 @@ def test_against_the_torch_loop(name):
     )
     assert result.outcome == case.outcome
     assert result.steps == len(expected.loss)
-    np.testing.assert_array_equal(result.handles_yx, expected.handles_yx)
-    assert difference(result.latents, expected.latents) <= LATENT_TOLERANCE
+    np.testing.assert_array_equal(result.trace.handles_yx, expected.handles_yx)
+    assert difference(result.traced_latents().ws, expected.latents) <= LATENT_TOLERANCE
     went_on = ~expected.stopped
-    np.testing.assert_allclose(result.loss[went_on], expected.loss[went_on], rtol=1e-3)
+    np.testing.assert_allclose(result.trace.loss[went_on], expected.loss[went_on], rtol=1e-3)
 
 
 @needs_golden
@@ -157,5 +157,5 @@ def test_golden():
         settings=DragSettings(learning_rate=float(golden["lr"])),
     )
     assert result.outcome == Outcome.REACHED
-    np.testing.assert_array_equal(result.handles_yx, golden["traj"])
-    assert difference(result.latents, golden["w_after"]) <= LATENT_TOLERANCE
+    np.testing.assert_array_equal(result.trace.handles_yx, golden["traj"])
+    assert difference(result.traced_latents().ws, golden["w_after"]) <= LATENT_TOLERANCE
