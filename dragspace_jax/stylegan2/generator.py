@@ -43,7 +43,14 @@ class Generator(nnx.Module):
     ) -> PreparedSynthesis:
         """The synthesis made ready for edits; see `networks.Model.prepare`."""
         return prepare(
-            self.synthesis, block=block, reach=reach, handles=handles, windows=windows, noise=noise, dtype=dtype
+            self.synthesis,
+            block=block,
+            reach=reach,
+            handles=handles,
+            windows=windows,
+            noise=noise,
+            dtype=dtype,
+            platform=platform,
         )
 
     def __call__(

@@ -98,17 +98,25 @@ def styles_of(synthesis: Synthesis, latents: Latents, names: Collection[str] | N
 
 
 def prepare(
-    synthesis: Synthesis, *, block: int, reach: int, handles: float, windows: bool, noise: str, dtype: str
+    synthesis: Synthesis,
+    *,
+    block: int,
+    reach: int,
+    handles: float,
+    windows: bool,
+    noise: str,
+    dtype: str,
+    platform: str,
 ) -> PreparedSynthesis:
     """See `networks.Model.prepare`."""
     plan = WindowPlan(top=block, blocks=())
     if windows:
         grid = Grid.over(synthesis.config.resolution, block)
         plan = plan_windows(synthesis.config, block, grid.positions_under(2 * reach + 2), handles)
-    kernels = _kernels(synthesis, block, dtype)
+    kernels = _kernels(synthesis, block, dtype, platform)
     return PreparedSynthesis(synthesis=synthesis, kernels=kernels, plan=plan, reach=reach, noise=noise, dtype=dtype)
 
 
-@partial(jax.jit, static_argnames=("stop_at", "dtype"))
-def _kernels(synthesis: Synthesis, stop_at: int, dtype: str) -> dict[str, Kernel]:
-    return synthesis.kernels(stop_at, jnp.dtype(dtype))
+@partial(jax.jit, static_argnames=("stop_at", "dtype", "platform"))
+def _kernels(synthesis: Synthesis, stop_at: int, dtype: str, platform: str) -> dict[str, Kernel]:
+    return synthesis.kernels(stop_at, jnp.dtype(dtype), platform)

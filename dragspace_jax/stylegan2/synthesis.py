@@ -14,7 +14,7 @@ from flax import nnx
 
 from dragspace_jax.stylegan2.block import NO_KERNELS, Kernels, Keys, Styles, SynthesisBlock
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel
+from dragspace_jax.stylegan2.convolution import Kernel, platform_of
 from dragspace_jax.stylegan2.layers import Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.tile import Tile
 from dragspace_jax.stylegan2.windows import WindowPlan
@@ -148,10 +148,18 @@ class Synthesis(nnx.Module):
         batch = next(iter(styles.values())).shape[0]
         return Tile.whole(jnp.broadcast_to(const, (batch, *const.shape)))
 
-    def kernels(self, stop_at: int, dtype: jnp.dtype | type) -> dict[str, Kernel]:
-        """The weights that the features at `stop_at` depend on, made ready for values of type `dtype`."""
+    def kernels(self, stop_at: int, dtype: jnp.dtype | type, platform: str | None = None) -> dict[str, Kernel]:
+        """The weights that the features at `stop_at` depend on, made ready.
+
+        Args:
+          stop_at: a block's resolution.
+          dtype: type of the features.
+          platform: what the convolutions will be compiled for; None: that of the devices on which the weights lie, or,
+            while tracing, whichever the program is lowered for.
+        """
+        platform = platform_of(nnx.state(self)) if platform is None else platform
         convolutions = [name.split(".") for name in self.names_up_to(stop_at)]
-        return {f"{b}.{c}": getattr(getattr(self, b), c).kernel(dtype) for b, c in convolutions}
+        return {f"{b}.{c}": getattr(getattr(self, b), c).kernel(dtype, platform) for b, c in convolutions}
 
     def windows(
         self,
