@@ -114,6 +114,6 @@ def _table(makers: Mapping[str, Callable[..., Any] | None]) -> dict[str, Named]:
 
 
 PICKLE_GLOBALS = _table(_PICKLES)
-"""What the pickles of the published programs name (docs/formats.md#nvlabs-pickles, docs/formats.md#tensorflow-pickles)."""
+"""What pickles of the published programs name (docs/formats.md#nvlabs-pickles, docs/formats.md#tensorflow-pickles)."""
 TORCH_GLOBALS = _table(_TORCH_FILES)
 """What files of `torch.save` name (docs/formats.md#rosinality-files), those nested in a pickle included."""
