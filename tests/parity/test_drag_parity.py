@@ -15,7 +15,7 @@ from dragspace_jax.drag import DragSettings, Outcome, drag_one
 from dragspace_jax.spaces import W, WPlus
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 
-from .compare import below, golden_arrays, needs_golden
+from .compare import below, golden_arrays
 
 LATENT_TOLERANCE = 1e-3
 
@@ -143,7 +143,6 @@ def test_against_the_torch_loop(name):
     np.testing.assert_allclose(result.trace.loss[went_on], expected.loss[went_on], rtol=1e-3)
 
 
-@needs_golden
 def test_golden():
     golden = golden_arrays("drag_r256_one_point")
     config = GeneratorConfig(
