@@ -63,7 +63,7 @@ def share_accelerator() -> None:
 @contextmanager
 def compiling_anew() -> Iterator[None]:
     """Neither read nor keep compiled programs while it holds: kept ones would hide what compiling takes."""
-    before = jax.config.jax_enable_compilation_cache
+    before = jax.config.values["jax_enable_compilation_cache"]
     _keep_programs(False)
     try:
         yield

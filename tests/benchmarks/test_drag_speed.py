@@ -117,7 +117,8 @@ def test_memory_of_two_drags(tiny_folder, side):
     assert use.again < 10_000_000_000
 
 
-def test_memory_is_measured_in_a_process_of_its_own(tiny_folder, tiny_config):
+def test_memory_is_measured_in_a_process_of_its_own(tiny_folder, tiny_config, monkeypatch):
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
     rows = [*memory.rows([edits_of(tiny_config)["one"]], sides([], "cpu"), str(tiny_folder))]
     assert [(row["case"], row["side"]) for row in rows] == [("one", "baseline")]
     assert rows[0]["loaded_mb"] > 10

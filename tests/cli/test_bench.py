@@ -2,7 +2,7 @@
 
 import json
 
-from dragspace_jax.benchmarks import drag_speed
+from dragspace_jax.benchmarks import machine
 from dragspace_jax.cli import bench as bench_module
 
 QUICK = ("--iterations", 2, "--no-memory")
@@ -29,7 +29,7 @@ def test_the_table_and_the_numbers(dragspace, tiny_folder, tmp_path):
 def test_without_torch_only_the_implementation_and_how_to_get_the_baseline(
     dragspace, tiny_folder, tmp_path, monkeypatch
 ):
-    for module in (drag_speed, bench_module):
+    for module in (machine, bench_module):
         monkeypatch.setattr(module, "has_torch", lambda: False)
     result = dragspace("bench", "--model", tiny_folder, "--cases", "one", "--out", tmp_path, *QUICK)
     assert result.exit_code == 0, result.output
