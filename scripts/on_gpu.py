@@ -24,12 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dragspace_jax.benchmarks.case import random_model
 from dragspace_jax.checkpoint import save_parameters
-from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
+from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.stylegan2.parameters import parameters
 from scripts.gpu import running, tables
 from scripts.gpu.steps import MINUTES, STEPS, Step
 
@@ -39,8 +42,8 @@ PROBE = (
     "print(json.dumps({**facts(1), 'accelerated': accelerated()}))"
 )
 NO_GPU = (
-    "JAX sees no GPU here, only {device}. Install the build for it (pip install 'dragspace-jax[cuda]'), or try the plan "
-    "on a tiny model with --dry-run."
+    "JAX sees no GPU here, only {device}. Install the build for one (pip install 'dragspace-jax[cuda]'), or try the "
+    "plan on a tiny model with --dry-run."
 )
 
 
@@ -62,7 +65,7 @@ def save_state(path: Path, results: dict[str, running.Result]) -> None:
 
 
 def probe() -> dict[str, Any]:
-    """The machine as a step will see it; asked in another process, since this one shall hold none of the GPU's memory."""
+    """The machine as a step will see it; asked of another process: this one shall hold none of the GPU's memory."""
     done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True)
     if done.returncode:
         raise click.ClickException(f"JAX does not start:\n{done.stderr}")
@@ -80,13 +83,10 @@ def gpu_environment(machine: dict[str, Any], out: Path) -> dict[str, str]:
 
 
 def tiny_model(folder: Path) -> str:
-    """A 32 px model with random weights, for dry runs."""
-    from dragspace_jax.benchmarks.case import random_model
-    from dragspace_jax.stylegan2.parameters import parameters
-
-    channels = channel_table(32, 256, 16)
-    model = random_model(GeneratorConfig(resolution=32, channels=channels, z_dim=16, w_dim=16, mapping_layers=2))
-    save_parameters(folder / "tiny", model.config, parameters(model), source={"format": "random"})
+    """A 16 px model with random weights, for dry runs."""
+    model = random_model(GeneratorConfig(resolution=16, channels=(8, 8, 8), z_dim=8, w_dim=8, mapping_layers=1))
+    values = {name: np.asarray(value) for name, value in parameters(model).items()}
+    save_parameters(folder / "tiny", model.config, values, source={"format": "random"})
     return str(folder / "tiny")
 
 

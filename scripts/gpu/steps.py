@@ -66,7 +66,7 @@ STEPS = (
         minutes=9,
         module=_benchmark("lanes_speed"),
         arguments="--dtypes float32 --lanes 1,16,64,128,256,512,auto --iterations 32",
-        tiny="--model MODEL --dtypes float32 --lanes 1,auto --iterations 2",
+        tiny="--model MODEL --threads 1 --dtypes float32 --lanes 1,auto --iterations 2",
     ),
     Step(
         name="drag-512",
@@ -74,7 +74,7 @@ STEPS = (
         minutes=7,
         module=_benchmark("drag_speed"),
         arguments="--cases 512-one,512-four,512-mask --engines auto,whole --iterations 30 --no-memory",
-        tiny="--model MODEL --cases one --iterations 2 --no-memory",
+        tiny="--model MODEL --threads 1 --cases one --iterations 2 --no-memory",
     ),
     Step(
         name="bfloat16",
@@ -82,7 +82,7 @@ STEPS = (
         minutes=9,
         module=_benchmark("lanes_speed"),
         arguments="--dtypes float32,bfloat16 --lanes 1,64,auto --iterations 32",
-        tiny="--model MODEL --dtypes float32,bfloat16 --lanes 1 --iterations 2",
+        tiny="--model MODEL --threads 1 --dtypes float32,bfloat16 --lanes 1 --iterations 2",
     ),
     Step(
         name="memory",
@@ -114,7 +114,7 @@ STEPS = (
         minutes=6,
         module=_benchmark("drag_speed"),
         arguments="--model critters-dog --iterations 30",
-        tiny="--model MODEL --cases mask --iterations 1 --no-memory",
+        tiny="--model MODEL --threads 1 --cases mask --iterations 1 --no-memory",
     ),
     Step(
         name="start-up",
