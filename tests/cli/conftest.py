@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dragspace_jax.cli import batch_run
+from dragspace_jax.batch import runner
 from dragspace_jax.drag import BatchStats, EditRequest, LaneResult, Outcome
 
 
@@ -36,5 +36,5 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         def __iter__(self) -> Iterator[LaneResult]:
             return self._results
 
-    monkeypatch.setattr(batch_run, "drag_many", lambda model, edits, lanes: Batch(edits))
+    monkeypatch.setattr(runner, "drag_many", lambda model, edits, lanes: Batch(edits))
     return control
