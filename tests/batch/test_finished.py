@@ -13,7 +13,7 @@ from dragspace_jax.batch import read_finished_drags
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
-from tests.cli.batch_edits import write
+from tests.batch.edits import write
 
 LAYERS = 6
 

@@ -20,7 +20,7 @@ from dragspace_jax.cli.batch_bar import SECONDS_BETWEEN_LINES, BatchBar, duratio
 from dragspace_jax.drag import BatchStats
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
-from tests.cli.batch_edits import edit, records, write
+from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
 QUICK = ("--steps", 4, "--lr", 0.05, "--lanes", 2)

@@ -17,7 +17,7 @@ from dragspace_jax.drag import DragSettings, EditRequest
 from dragspace_jax.spaces import PCA, Displacement, save_space
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint, parameters
-from tests.cli.batch_edits import edit, records, write
+from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from tests.cli.batch_edits import edit, records, write
+from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
 
