@@ -52,7 +52,7 @@ class SpaceOptions:
     space: SpaceName | None = dataclasses.field(
         default=None,
         metadata=_about(
-            "What moves: one latent a layer, one for all layers, or both along principal components of W.",
+            "What moves: a latent of each layer (w+), one for all of them (w), or principal components of W (pca).",
             "choice",
             "pca; published: w+; or what the basis is",
         ),
