@@ -10,16 +10,15 @@ from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
-from PIL import Image
 
 from dragspace_jax.drag import DragSettings
+from dragspace_jax.results import render_blocks, save_image
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.points import draw_points
-from dragspace_jax.viz.sheets import side_by_side, to_uint8
+from dragspace_jax.viz.sheets import side_by_side
 
 Pictures = Literal["none", "after", "pair"]
-_TOGETHER = 16  # images rendered at once
+_TOGETHER = 16  # images that are waited for before any is rendered
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,6 @@ class PictureWriter:
         self._waiting: dict[tuple[str, str], list[Picture]] = {}
         self._pool = ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1)))
         self._saving: list[Future[None]] = []
-        self._compiled = False
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +68,7 @@ class PictureWriter:
             self._pool.shutdown(cancel_futures=True)
 
     def add(self, picture: Picture) -> None:
-        """Take a picture to be written; now and then this renders."""
+        """Take a picture to be written; now and then this renders. Raises OSError: an earlier one could not be."""
         if self._kind == "none":
             return
         images_each = 2 if self._kind == "pair" else 1
@@ -87,14 +85,9 @@ class PictureWriter:
 
     def _write(self, waiting: list[Picture]) -> None:
         pictures = waiting[:]
-        settings = pictures[0].settings
         shown = [(p.start, p.ws) if self._kind == "pair" else (p.ws,) for p in pictures]
         ws = np.stack([latent for each in shown for latent in each if latent is not None])
-        # The last ones are filled up to what has been rendered before, so that they compile nothing again.
-        missing = _TOGETHER - len(ws) if self._compiled else 0
-        self._compiled |= len(ws) == _TOGETHER
-        filled = np.concatenate([ws, np.repeat(ws[-1:], missing, axis=0)])
-        images = to_uint8(render_images(self._model, filled, noise=settings.noise, dtype=settings.dtype)[: len(ws)])
+        images = render_blocks(self._model, ws, pictures[0].settings)
         self._wait()  # no more than one batch of images is kept in memory beside the new one
         each = len(ws) // len(pictures)
         for i, picture in enumerate(pictures):
@@ -108,17 +101,11 @@ class PictureWriter:
 
 
 def _save(picture: Picture, images: np.ndarray) -> None:
-    """Write the one image, or the two side by side; a picture's file is whole or not there."""
+    """Write the one image, or the two side by side."""
     if len(images) == 1:
-        shown = images[0]
-    else:
-        targets = picture.targets_yx[:, ::-1]
-        handles = (picture.handles_yx, picture.ended_yx)
-        marked = [draw_points(image, at[:, ::-1], targets) for image, at in zip(images, handles, strict=True)]
-        shown = side_by_side(marked, titles=["before", "after"])
-    staging = picture.path.with_name(f".{picture.path.name}.{os.getpid()}")
-    try:
-        Image.fromarray(shown).save(staging, format="png")
-        staging.replace(picture.path)
-    finally:
-        staging.unlink(missing_ok=True)
+        save_image(images[0], picture.path)
+        return
+    targets = picture.targets_yx[:, ::-1]
+    handles = (picture.handles_yx, picture.ended_yx)
+    marked = [draw_points(image, at[:, ::-1], targets) for image, at in zip(images, handles, strict=True)]
+    save_image(side_by_side(marked, titles=["before", "after"]), picture.path)

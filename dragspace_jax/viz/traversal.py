@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from dragspace_jax.spaces import PCA, Displacement
+from dragspace_jax.spaces import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.grids import labelled_grid
@@ -18,27 +18,17 @@ POSITIONS = np.linspace(-2.0, 2.0, 9)
 _SIDE = 192  # of an image in the sheet, at most
 
 
-def traversal_latents(model: Generator, basis: PCA | Displacement, rows: int) -> np.ndarray:
-    """The latents [rows, P, L, D] of the first components, at P positions each.
-
-    A PCA of W is moved along from its mean in all layers, as an image of another w would be; displacements from the
-    model's mean w, each in the layers that it moves.
-    """
-    layers = model.config.num_ws
+def traversal_latents(model: Generator, basis: PCA, rows: int) -> np.ndarray:
+    """The latents [rows, P, L, D] of the first components, at P positions each: from W's mean, in all layers."""
     components = np.asarray(basis.components)[:rows]
     deviations = np.sqrt(np.asarray(basis.variance)[:rows])
     steps = deviations[:, None, None, None] * POSITIONS.astype(np.float32)[None, :, None, None]
-    if isinstance(basis, PCA):
-        return np.repeat(np.asarray(basis.mean) + steps * components[:, None, None], layers, axis=2)
-    mean = np.asarray(model.mapping.w_avg[...])
-    ws = np.tile(mean, (len(components), len(POSITIONS), layers, 1))
-    ws[:, :, : basis.layers] += steps * components[:, None]
-    return ws
+    return np.repeat(np.asarray(basis.mean) + steps * components[:, None, None], model.config.num_ws, axis=2)
 
 
 def traversal_sheet(
     model: Generator,
-    basis: PCA | Displacement,
+    basis: PCA,
     *,
     rows: int,
     total: float | None = None,

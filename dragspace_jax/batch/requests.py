@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.cli.drag_options import SPACE_NAMES, drag_settings, space_options
-from dragspace_jax.cli.edit_lines import EditLine, LineError
-from dragspace_jax.cli.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
-from dragspace_jax.cli.space_options import SpaceOptions, make_space, space_name
+from dragspace_jax.batch.lines import EditLine, LineError
 from dragspace_jax.drag import DragSettings, EditRequest
+from dragspace_jax.drag.recipes import settings_of, space_of
+from dragspace_jax.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
+from dragspace_jax.results import settings_record
 from dragspace_jax.spaces import Space
+from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_name, space_record
 from dragspace_jax.stylegan2 import Generator
 
 _KEPT_MASKS = 64  # of 512 px: 64 MiB
@@ -27,30 +28,42 @@ class RequestMaker:
     Args:
       model: the generator.
       folder: what the lines' paths are relative to.
-      chosen: the drag options of lines that do not name them.
+      chosen: how to drag where lines do not say, by `CHOICE_KEYS`.
       psi, label: of the seeds of such lines.
 
     Raises:
-      DragspaceError, UserError: the options do not fit the model.
+      DragspaceError: the options do not fit the model.
     """
 
     def __init__(self, model: Generator, folder: Path, chosen: Mapping[str, Any], *, psi: float, label: int | None):
         self._model, self._folder, self._chosen, self._psi, self._label = model, folder, chosen, psi, label
         self._made = lru_cache(_KEPT_SPACES)(self._make_space)
         self._mask = lru_cache(_KEPT_MASKS)(self._read_mask)
-        drag_settings(chosen).resolved(model.config)
-        self._name = space_name(space_options(chosen))
+        self._settings = settings_of(chosen, model.config.resolution)
+        self._settings.resolved(model.config)
+        options = space_of(chosen)
+        self._name = space_name(options)
+        self._common: Space | None = None
         if label is not None or model.config.c_dim == 0:  # else every line has to name its class
             check_seed_options(model.config, psi=psi, label=label)
-            self._space(space_options(chosen), label)
+            self._common = self._space(options, label)
+
+    def resolved(self) -> dict[str, Any]:
+        """What lines that say nothing are dragged with, as JSON holds it; no space if it depends on their classes."""
+        return {
+            "recipe": self._chosen["recipe"],
+            "space": None if self._common is None else space_record(self._common),
+            "settings": settings_record(self._settings.resolved(self._model.config)),
+            "engine_with_mask": self._settings.engine or "whole",
+        }
 
     def request(self, line: EditLine, name: str) -> EditRequest:
         """The edit, named.
 
         Raises:
-          DragspaceError, UserError, OSError: the line does not fit the model, or a file of its is not as it should be.
+          DragspaceError, OSError: the line does not fit the model, or a file of its is not as it should be.
         """
-        options = space_options(self._merged(line.settings))
+        options = space_of(self._merged(line.settings))
         if line.latents is not None and line.label is not None and not options.fits:
             raise LineError("label goes with seed, or with space pca without a basis; latents are mapped already")
         return EditRequest(
@@ -73,7 +86,7 @@ class RequestMaker:
 
     def settings(self, line: EditLine) -> DragSettings:
         """The line's settings, resolved for the model. Raises DragspaceError if they do not fit it."""
-        chosen = drag_settings(self._merged(line.settings))
+        chosen = settings_of(self._merged(line.settings), self._model.config.resolution)
         return chosen.resolved(self._model.config, masked=line.mask is not None)
 
     def _label_of(self, line: EditLine) -> int | None:
@@ -89,13 +102,13 @@ class RequestMaker:
             chosen["space"] = None
             named = {**named, "basis": str(self._folder / named["basis"])}
         elif self._space_named(named) != self._name:
-            chosen |= {name: None for name in SPACE_NAMES if name != "layers"}
+            chosen |= {name: None for name in SPACE_OPTIONS if name != "layers"}
         return {**chosen, **named}
 
     def _space_named(self, named: Mapping[str, Any]) -> str:
         """The space that a line asks for, by its name or by its recipe; the command's if by neither."""
         if "recipe" in named and "space" not in named:
-            return space_name(space_options({**self._chosen, **named, "space": None, "basis": None}))
+            return space_name(space_of({**self._chosen, **named, "space": None, "basis": None}))
         return named.get("space", self._name)
 
     def _space(self, options: SpaceOptions, label: int | None) -> Space:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from tests.cli.batch_edits import edit, records, write
+from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
 
@@ -62,7 +62,9 @@ def test_results_are_told_before_the_model_is_read(
 ) -> None:
     command = ["batch", write(tmp_path / "edits.jsonl", edit()), "--model", tiny_folder, "--out", tmp_path / "out"]
     assert dragspace(*command).exit_code == 0
-    monkeypatch.setattr(importlib.import_module("dragspace_jax.cli.batch"), "load", lambda _: pytest.fail("it is read"))
+    monkeypatch.setattr(
+        importlib.import_module("dragspace_jax.batch.runner"), "load", lambda _: pytest.fail("it is read")
+    )
     refused = dragspace(*command)
     assert refused.exit_code == 2
     assert "--resume goes on with it, --overwrite begins anew" in refused.output

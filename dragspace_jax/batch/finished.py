@@ -1,4 +1,4 @@
-"""Drags that reached their targets, read back from the folders of `dragspace batch` and `dragspace drag`."""
+"""Drags that reached their targets, read back from the folders that batches and single drags leave."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.cli.batch_earlier import Earlier
-from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.inputs import load_one_latent, read_array
+from dragspace_jax.batch.resume import Earlier
 from dragspace_jax.drag import Outcome
+from dragspace_jax.folders import FolderError
+from dragspace_jax.inputs import InputError, load_one_latent, read_array
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
@@ -50,7 +50,8 @@ def read_finished_drags(folders: Sequence[Path], model: Generator) -> FinishedDr
     """The drags of all folders.
 
     Raises:
-      UserError: a folder or a file that is not as those commands write it, or of another model.
+      FolderError: a folder that is not as they are written.
+      InputError: a file of latents that is not, or that is of another model.
     """
     starts, ends, counts = [], [], Counter[str]()
     for folder in folders:
@@ -76,7 +77,7 @@ def _drags(folder: Path) -> Iterator[tuple[str, str]]:
     elif (folder / "result.json").is_file():
         yield _outcome(folder / "result.json"), "latents.npz"
     else:
-        raise UserError(f"--from-drags {folder}: no results.jsonl of dragspace batch, no result.json of dragspace drag")
+        raise FolderError(f"{folder}: no results.jsonl of dragspace batch, no result.json of dragspace drag")
 
 
 def _outcome(path: Path) -> str:
@@ -85,17 +86,17 @@ def _outcome(path: Path) -> str:
         if not isinstance(record, dict) or not isinstance(record.get("outcome"), str):
             raise ValueError
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not the result of a drag") from error
+        raise FolderError(f"{path}: not the result of a drag") from error
     return record["outcome"]
 
 
 def _start_and_end(path: Path, model: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """[L, D] each. Raises UserError."""
+    """[L, D] each. Raises InputError."""
     if not path.is_file():
-        raise UserError(f"latents {path}: no such file, though its drag reached its targets")
+        raise InputError(f"latents {path}: no such file, though its drag reached its targets")
     stored = _text(path)
     if stored != fingerprint(model):
-        raise UserError(
+        raise InputError(
             f"latents {path}: the drag was of another model, {stored} by its fingerprint; "
             f"this one is {fingerprint(model)}"
         )
@@ -106,8 +107,8 @@ def _text(path: Path) -> str:
     """The fingerprint in a file of latents."""
     try:
         value = read_array(path, "model")
-    except UserError as error:
-        raise UserError(f"{error.message}; a drag of this version says where it began: drag again") from error
+    except InputError as error:
+        raise InputError(f"{error}; a drag of this version says where it began: drag again") from error
     if value.dtype.kind != "U" or value.shape != ():
-        raise UserError(f"latents {path}: `model` is not a text")
+        raise InputError(f"latents {path}: `model` is not a text")
     return str(value)

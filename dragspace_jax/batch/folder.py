@@ -1,15 +1,15 @@
 """The folder of a batch: results.jsonl, a line an edit, and the files that its lines name.
 
-A line is written in one piece once the edit's latents are whole, so whatever ends the program, what the file says is
-true; at worst its last line is torn, which the next run drops.
+A line is written in one piece once the edit's latents are on the disk, so whatever ends the program, what the file says
+is true; at worst its last line is torn, which the next run drops.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from dragspace_jax.cli.batch_earlier import Earlier
-from dragspace_jax.cli.folders import make_folder
-from dragspace_jax.cli.report import write_latents
+from dragspace_jax.batch.resume import Earlier
 from dragspace_jax.drag import LaneResult, Outcome
+from dragspace_jax.folders import append, make_folder, whole_file
+from dragspace_jax.results import write_latents
 
 INVALID = Outcome.INVALID.label
+UNREADABLE = "results-unreadable.jsonl"
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,40 +45,41 @@ class Entry:
 
 
 class BatchFolder:
-    """Opens DIR for a batch.
+    """Opens a folder for a batch; no other run may write there meanwhile.
+
+    Lines that an earlier run left and that are no results are set aside into a file of their own, which is said once.
 
     Args:
       earlier: what is there.
       model: fingerprint of the model that the edits are of.
       overwrite: remove that. Else go on with it; edits that were invalid are forgotten then, as their lines may have
-        been mended.
+        been mended, and so are those whose latents are damaged.
 
     Attributes:
       finished: by id, the records that were there already.
       counts: outcomes of all records, those of earlier runs included.
 
     Raises:
-      UserError: nothing can be written there.
+      FolderError, OSError: nothing can be written there.
     """
 
     def __init__(self, earlier: Earlier, model: str, *, overwrite: bool) -> None:
-        self.out, self._model, path = earlier.out, model, earlier.path
+        self.out, self._model, self._path = earlier.out, model, earlier.path
         for folder in (self.out, self.latents, self.images):
             make_folder(folder)
-        records = earlier.records
         if overwrite:
-            for record in records:
+            for record in earlier.records:
                 self._remove(record)
-            records = []
-        records = [record for record in records if "latents" in record and (self.out / record["latents"]).is_file()]
+        else:
+            self._tell(earlier)
+        records = [] if overwrite else earlier.finished(model)
         self.finished = {record["id"]: record for record in records}
         self.counts = Counter(record["outcome"] for record in records)
-        staging = path.with_name(f".{path.name}.{os.getpid()}")
-        staging.write_bytes(b"".join(map(_line, records)))
-        staging.replace(path)
-        if earlier.is_batch:
-            (self.out / "summary.json").unlink(missing_ok=True)  # of the earlier run
-        self._file = path.open("ab", buffering=0)  # a record is one write, whole or not there
+        with whole_file(self._path) as file:
+            file.write(b"".join(map(_line, records)))
+        if overwrite:
+            (self.out / "summary.json").unlink(missing_ok=True)
+        self._file = self._path.open("ab", buffering=0)  # a record is one write, whole or not there
 
     @property
     def latents(self) -> Path:
@@ -119,8 +122,27 @@ class BatchFolder:
         )
 
     def _append(self, entry: Entry, record: dict[str, Any]) -> None:
-        self._file.write(_line({"id": entry.id, "line": entry.line, "digest": entry.digest, **record}))
+        line = _line({"id": entry.id, "line": entry.line, "digest": entry.digest, **record})
+        append(self._file, self._path, line)
         self.counts[record["outcome"]] += 1
+
+    def _tell(self, earlier: Earlier) -> None:
+        """Set aside what cannot be read, and say what is dropped."""
+        if earlier.unreadable:
+            aside = self.out / UNREADABLE
+            kept = aside.read_bytes() if aside.is_file() else b""
+            with whole_file(aside) as file:
+                file.write(kept + b"".join(raw.rstrip(b"\n") + b"\n" for raw in earlier.unreadable))
+            _log.warning(
+                "%d lines of %s cannot be read; they are set aside in %s, and their edits run again",
+                len(earlier.unreadable), self._path, UNREADABLE,
+            )  # fmt: skip
+        if earlier.repeated:
+            _log.warning("%d results stood twice in %s; each counts once", earlier.repeated, self._path)
+        ended = sum("latents" in record for record in earlier.records)
+        damaged = ended - len(earlier.finished(self._model))
+        if damaged:
+            _log.warning("the latents of %d finished edits are missing or damaged; they run again", damaged)
 
     def _remove(self, record: dict[str, Any]) -> None:
         for folder, key in ((self.latents, "latents"), (self.images, "image")):

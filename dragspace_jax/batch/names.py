@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from dragspace_jax.cli.edit_lines import LineError, line_id, read_lines
+from dragspace_jax.batch.lines import LineError, line_id, read_lines
 
 
 class BatchLines:
@@ -18,17 +18,22 @@ class BatchLines:
 
     Attributes:
       total: lines that are not blank.
+      repeated: {id: numbers of the lines} of ids that several lines name; only the first of them has it.
     """
 
     def __init__(self, edits: Path) -> None:
         self._edits = edits
-        self._given: set[str] = set()
+        self._given: dict[str, int] = {}
         self.total = 0
-        for _, raw in self.read():
+        self.repeated: dict[str, list[int]] = {}
+        for number, raw in self.read():
             self.total += 1
             name = line_id(raw)
-            if name is not None:
-                self._given.add(name)
+            if name is None:
+                continue
+            if name in self._given:
+                self.repeated.setdefault(name, [self._given[name]]).append(number)
+            self._given.setdefault(name, number)
 
     def read(self) -> Iterator[tuple[int, bytes]]:
         """The lines with their numbers, as `read_lines` gives them."""

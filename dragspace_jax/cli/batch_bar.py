@@ -11,23 +11,22 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from dragspace_jax.drag import BatchStats
+from dragspace_jax.batch import BatchState
 
 SECONDS_BETWEEN_LINES = 15.0
 
 
-class BatchProgress:
+class BatchBar:
     """Shows edits done, edits a second, lanes busy and the time left.
 
     Args:
-      total: number of edits to come.
       console: of the error stream.
       clock: seconds.
     """
 
-    def __init__(self, total: int, console: Console, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._total, self._clock = total, clock
-        self._began = self._told = clock()
+    def __init__(self, console: Console, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._told = clock()
         self._bar = Progress(
             TextColumn("dragging"),
             BarColumn(),
@@ -38,7 +37,7 @@ class BatchProgress:
             disable=not console.is_terminal,
         )
         self._plain = not console.is_terminal
-        self._task = self._bar.add_task("", total=total)
+        self._task = self._bar.add_task("", total=None)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -49,23 +48,15 @@ class BatchProgress:
     ) -> None:
         self._bar.stop()
 
-    def update(self, read: int, stats: BatchStats) -> None:
-        """Tell of `read` lines that are settled, invalid ones included, and of the lanes."""
+    def update(self, state: BatchState) -> None:
+        """Tell of the lines that are settled, invalid ones included, and of the lanes."""
+        stats, left = state.stats, duration(state.seconds_left)
+        text = f"{state.edits_per_second:.2f} edits/s, {stats.busy} of {stats.lanes} lanes busy, {left} left"
+        self._bar.update(self._task, completed=state.settled, total=state.total, description=text)
         now = self._clock()
-        text = self._text(read, stats, now - self._began)
-        self._bar.update(self._task, completed=read, description=text)
         if self._plain and now - self._told >= SECONDS_BETWEEN_LINES:
             self._told = now
-            click.echo(f"{read} of {self._total} edits, {text}", err=True)
-
-    def warn(self, text: str) -> None:
-        """Say something on a line of its own."""
-        self._bar.console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
-
-    def _text(self, settled: int, stats: BatchStats, elapsed: float) -> str:
-        rate = stats.done / max(elapsed, 1e-9)
-        left = (self._total - settled) / rate if rate > 0 else float("nan")
-        return f"{rate:.2f} edits/s, {stats.busy} of {stats.lanes} lanes busy, {duration(left)} left"
+            click.echo(f"{state.settled} of {state.total} edits, {text}", err=True)
 
 
 def duration(seconds: float) -> str:

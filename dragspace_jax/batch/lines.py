@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
-from dragspace_jax.cli.drag_options import DTYPES, ENGINES, NOISES, SETTING_NAMES, SOLVERS
-from dragspace_jax.cli.recipes import RECIPES
-from dragspace_jax.cli.space_options import SPACES
-from dragspace_jax.drag.settings import PUBLISHED_SIDE
+from dragspace_jax.drag.recipes import CHOICE_KEYS, RECIPES, SETTING_KEYS
+from dragspace_jax.drag.settings import PUBLISHED_SIDE, SETTINGS, EditError
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.spaces.options import SPACE_OPTIONS
 
 LONGEST_LINE = 2**20
 """Bytes; an edit of as many points as are allowed needs a hundredth of it."""
@@ -27,16 +26,21 @@ _LARGEST_SEED = 2**32 - 1  # what RandomState takes
 _LARGEST_WHOLE = 2**31 - 1
 _LARGEST_NUMBER = 1e30  # within float32, with room to square a radius
 
-_WHOLE = ("seed", "label", "layers", "components", "feature_block", "steps", "stall")
-_NUMBERS = (
-    "psi", "whiten", "lr", "half_life", "slow_down", "pace", "momentum", "tolerance", "radius_motion", "radius_track",
-    "mask_weight",
-)  # fmt: skip
-_FLAGS = ("shared", "invert_mask")
-_TEXTS = ("id", "latents", "mask", "basis")
-_CHOICES = {
-    "recipe": RECIPES, "space": SPACES, "solver": SOLVERS, "noise": NOISES, "dtype": DTYPES, "engine": ENGINES,
+_KINDS: dict[str, str] = {
+    "id": "text", "seed": "whole", "latents": "text", "psi": "number", "label": "whole", "mask": "text",
+    "invert_mask": "flag", "recipe": "choice",
+    **{key: "text" if option.kind == "file" else option.kind for key, option in SPACE_OPTIONS.items()},
+    **{
+        key: "choice" if SETTINGS[field].choices else "whole" if SETTINGS[field].whole else "number"
+        for key, field in SETTING_KEYS.items()
+    },
 }  # fmt: skip
+"""{key: what its value is}, of all but points."""
+_CHOICES = {
+    "recipe": RECIPES,
+    **{key: option.choices for key, option in SPACE_OPTIONS.items()},
+    **{key: SETTINGS[field].choices for key, field in SETTING_KEYS.items()},
+}
 _POINTS = ("handles", "targets", "points")
 
 
@@ -47,8 +51,8 @@ class LineError(DragspaceError):
       id: the line's own name, if that much could be read.
     """
 
-    def __init__(self, message: str, *, id: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, id: str | None = None, field: str = "") -> None:
+        super().__init__(message, field=field)
         self.id = id
 
 
@@ -63,7 +67,7 @@ class EditLine:
       handles_yx, targets_yx: [N, 2] float32, pixels of the model's image.
       mask: path of a picture as written, or None.
       invert_mask: whether black stays.
-      settings: of the drag, under the names of the options (`lr`, `space`, …); `basis` is a path as written.
+      settings: how to drag, by `CHOICE_KEYS` (`lr`, `space`, …); `basis` is a path as written.
     """
 
     id: str | None
@@ -122,7 +126,7 @@ def parse_line(raw: bytes, side: int) -> EditLine:
         targets_yx=targets,
         mask=values["mask"],
         invert_mask=bool(values["invert_mask"]),
-        settings={key: values[key] for key in SETTING_NAMES if values[key] is not None},
+        settings={key: values[key] for key in CHOICE_KEYS if values[key] is not None},
     )
 
 
@@ -172,33 +176,56 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
+def check_choices(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by `CHOICE_KEYS`, checked as those of a line; None counts as absent.
+
+    Raises:
+      LineError: an unknown key, or a value that is not what the key takes.
+    """
+    return _checked(chosen, CHOICE_KEYS)
+
+
 def _values(line: dict[str, Any]) -> dict[str, Any]:
     """All known keys, those that are absent or null as None; everything but points is checked."""
-    known = (*_WHOLE, *_NUMBERS, *_FLAGS, *_TEXTS, *_CHOICES, *_POINTS)
-    for key in line:
+    return {**_checked({key: value for key, value in line.items() if key not in _POINTS}, (*_KINDS, *_POINTS)),
+            **{key: line.get(key) for key in _POINTS}}  # fmt: skip
+
+
+def _checked(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    for key in values:
         if key not in known:
             raise LineError(f"unknown key {_shown(key)}; known are {', '.join(sorted(known))}")
-    values = {key: line.get(key) for key in known}
-    for key, value in values.items():
-        if value is None or key in _POINTS:
-            continue
-        if key in _WHOLE:
-            most = _LARGEST_SEED if key == "seed" else _LARGEST_WHOLE
-            if type(value) is not int or not 0 <= value <= most:
-                raise LineError(f"{key} is {_shown(value)}; it must be a whole number from 0 to {most}")
-        elif key in _NUMBERS:
-            values[key] = _number(value, key)
-        elif key in _FLAGS:
-            if not isinstance(value, bool):
-                raise LineError(f"{key} is {_shown(value)}; it must be true or false")
-        elif key in _TEXTS:
-            if not isinstance(value, str) or not value:
-                raise LineError(f"{key} is {_shown(value)}; it must be a text")
-        elif value not in _CHOICES[key]:
-            raise LineError(f"{key} is {_shown(value)}; it must be one of {', '.join(_CHOICES[key])}")
-    if values["id"] is not None and len(values["id"]) > LONGEST_ID:
-        raise LineError(f"id has {len(values['id'])} characters; at most {LONGEST_ID}")
-    return values
+    return {key: _value(key, values.get(key)) for key in known if key in _KINDS}
+
+
+def _value(key: str, value: Any) -> Any:
+    """A value of the kind that its key takes; None stays."""
+    kind = _KINDS[key]
+    if value is None:
+        return None
+    if kind == "whole":
+        most = _LARGEST_SEED if key == "seed" else _LARGEST_WHOLE
+        if type(value) is not int or not 0 <= value <= most:
+            raise LineError(f"{key} is {_shown(value)}; it must be a whole number from 0 to {most}", field=key)
+    elif kind == "number":
+        value = _number(value, key)
+    elif kind == "flag":
+        if not isinstance(value, bool):
+            raise LineError(f"{key} is {_shown(value)}; it must be true or false", field=key)
+    elif kind == "text":
+        if not isinstance(value, str) or not value:
+            raise LineError(f"{key} is {_shown(value)}; it must be a text", field=key)
+        if key == "id" and len(value) > LONGEST_ID:
+            raise LineError(f"id has {len(value)} characters; at most {LONGEST_ID}")
+    elif value not in _CHOICES[key]:
+        raise LineError(f"{key} is {_shown(value)}; it must be one of {', '.join(_CHOICES[key])}", field=key)
+    if key in SETTING_KEYS:
+        setting = SETTINGS[SETTING_KEYS[key]]
+        try:
+            setting.check(key, value)
+        except EditError:
+            raise LineError(f"{key} is {_shown(value)}; it must be {setting.range}", field=key) from None
+    return value
 
 
 def _handles_and_targets(values: dict[str, Any], side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -232,9 +259,9 @@ def _points(value: Any, key: str) -> np.ndarray:
 
 def _number(value: Any, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise LineError(f"{key}: {_shown(value)} is not a number")
+        raise LineError(f"{key}: {_shown(value)} is not a number", field=key)
     if abs(value) > _LARGEST_NUMBER:
-        raise LineError(f"{key}: {_shown(value)} is too large")
+        raise LineError(f"{key}: {_shown(value)} is too large", field=key)
     return float(value)
 
 

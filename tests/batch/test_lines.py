@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dragspace_jax.cli.edit_lines import LONGEST_LINE, MOST_POINTS, LineError, parse_line, read_lines
+from dragspace_jax.batch.lines import LONGEST_LINE, MOST_POINTS, LineError, parse_line, read_lines
 
 GOOD: dict[str, Any] = {"seed": 3, "handles": [[12, 14]], "targets": [[20, 14.5]]}
 
@@ -32,7 +32,7 @@ def test_settings_have_the_options_names() -> None:
     assert line.id == "a"
     assert line.settings == {"steps": 5, "lr": 1.0, "space": "pca", "shared": True, "engine": "whole"}
     assert (line.mask, line.invert_mask) == ("m.png", False)
-    solver = {"solver": "adam-norm", "momentum": 0.5, "half_life": 60.0, "slow_down": 4.0, "tolerance": 1.0}
+    solver = {"momentum": 0.5, "pace": 60.0, "tolerance": 1.0, "engine": "window", "dtype": "bfloat16"}
     basis = {"basis": "dog.npz", "whiten": 1.0, "shared": False}
     assert parse_line(raw(**solver, **basis), 32).settings == {**solver, **basis}
 
@@ -80,7 +80,13 @@ def test_the_public_form_moves_to_the_models_size() -> None:
         (raw(shared=1), "shared is 1; it must be true or false"),
         (raw(space="z"), 'space is "z"; it must be one of w+'),
         (raw(space=["w"]), 'space is ["w"]'),
-        (raw(solver="sgd"), 'solver is "sgd"; it must be one of adam, adam-norm'),
+        (raw(solver="adam"), 'unknown key "solver"'),
+        (raw(half_life=3), 'unknown key "half_life"'),
+        (raw(space="displacement"), 'space is "displacement"; it must be one of w+, w, pca'),
+        (raw(engine="tile"), 'engine is "tile"; it must be one of window, whole'),
+        (raw(lr=0), "lr is 0.0; it must be a finite number above 0"),
+        (raw(momentum=1), "momentum is 1.0; it must be a finite number from 0 below 1"),
+        (raw(steps=0), "steps is 0; it must be a whole number above 0"),
         (raw(basis=3), "basis is 3; it must be a text"),
         (raw(whiten="1"), 'whiten: "1" is not a number'),
         (raw(tolerance=1e300), "tolerance: 1e+300 is too large"),
