@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from dragspace_jax.spaces import PCA, Displacement, W, WPlus
+from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/**/*.md", "benchmarks/*.md", "tests/golden/*.md")
@@ -63,3 +67,20 @@ def test_references_of_the_code() -> None:
             assert anchor is None or anchor in anchors(ROOT / path), where
             assert fact is None or fact in facts(), where
     assert seen
+
+
+@pytest.mark.parametrize(
+    ("section", "written"),
+    [
+        ("Model folder", GeneratorConfig),
+        ("Model folder", DiscriminatorConfig),
+        ("Basis files", PCA),
+        ("Basis files", Displacement),
+        ("Basis files", W),
+        ("Basis files", WPlus),
+    ],
+)
+def test_formats_name_what_is_stored(section: str, written: type) -> None:
+    """Configs and spaces are stored field by field."""
+    text = (ROOT / "docs" / "formats.md").read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    assert {field.name for field in dataclasses.fields(written)} <= set(re.findall(r"`(\w+)`", text))
