@@ -19,7 +19,7 @@ _LEAST, _MOST = 1 / 8, 8.0  # where the loss is far from linear, a step must not
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adam:
-    """Adam (arXiv 1412.6980) with betas `momentum` / 0.999 and eps 1e-8 (docs/design.md, section 5.2).
+    """Adam (arXiv 1412.6980) with betas `momentum` / 0.999 and eps 1e-8 (docs/design.md, fact 2).
 
     Where a step size names a descent, the step is lengthened or shortened, 8 times at most, until the loss would fall
     by that much along it, were it linear: a Polyak step (Polyak 1969), whose loss is known to have a least.

@@ -64,7 +64,7 @@ def latents(lanes: Lanes, state: DragState) -> tuple[Any, Any]:
 
 
 def step(network: Network, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
-    """One iteration: synthesise, track, test for the stop, update (the order of docs/design.md, section 5.4).
+    """One iteration: synthesise, track, test for the stop, update (the order of docs/design.md, fact 4).
 
     An iteration that reaches the targets, or meets a number that is not finite, makes no update.
     """

@@ -1,4 +1,4 @@
-"""The mask's term of the loss (DragGAN, arXiv 2305.10973, equation 1; docs/design.md, section 5.8)."""
+"""The mask's term of the loss (DragGAN, arXiv 2305.10973, equation 1; docs/design.md, fact 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Motion supervision (DragGAN, arXiv 2305.10973, section 3.2; docs/design.md, section 5.7)."""
+"""Motion supervision (DragGAN, arXiv 2305.10973, section 3.2; docs/design.md, fact 7)."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ _PX = f"px of a {PUBLISHED_SIDE} px image"
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DragSettings:
-    """How to drag. Defaults are the published ones (docs/design.md, section 5); each field's metadata says the rest."""
+    """How to drag. Defaults are the published ones (docs/design.md#the-published-drag-loop); each field's metadata says the rest."""
 
     learning_rate: float = _setting(
         1e-3, "Learning rate of Adam, in units of the space's coordinates.", key="lr", above=0.0
@@ -201,7 +201,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 def stop_distance(side: int) -> float:
-    """A handle this near its target has arrived, in pixels of an image of `side` (docs/design.md, section 5.6)."""
+    """A handle this near its target has arrived, in pixels of an image of `side` (docs/design.md, fact 6)."""
     return max(2.0 / PUBLISHED_SIDE * side, 2.0)
 
 

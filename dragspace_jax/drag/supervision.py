@@ -20,7 +20,7 @@ from dragspace_jax.networks import Network, Styles
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MotionSupervision:
-    """Pull the features around each handle one step towards its target (docs/design.md, sections 5.3 to 5.8).
+    """Pull the features around each handle one step towards its target (docs/design.md, facts 3 to 8).
 
     An edit's `arrays` may hold `mask` [H, W], 1 where the image must stay. It carries the handles' positions, their
     features in the first iteration, and with a mask the whole maps of that iteration.

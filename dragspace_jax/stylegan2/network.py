@@ -1,6 +1,6 @@
 """A StyleGAN2 synthesis made ready for edits: features near points, from windows or from the whole map.
 
-Both give the same numbers (docs/design.md, section 6). Windows cost a few per cent of the whole map; an objective that
+Both give the same numbers (docs/design.md#exact-windows). Windows cost a few per cent of the whole map; an objective that
 looks at the features everywhere, as a mask does, needs the whole map.
 """
 
