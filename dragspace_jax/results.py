@@ -18,7 +18,7 @@ from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
 from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.options import space_record
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.animation import frame_indices, save_gif
@@ -50,18 +50,21 @@ def summary(result: DragResult) -> dict[str, Any]:
         "steps": result.steps,
         "distances_px": [round(float(d), 3) for d in result.distances],
         "seconds": round(result.seconds, 3),
-        "seconds_to_first_iteration": round(result.seconds_to_first, 3),
+        "compile_seconds": round(result.compile_seconds, 3),
     }
 
 
-def write_latents(path: Path, ws: np.ndarray, start: np.ndarray, model: str) -> None:
+def write_latents(path: Path, latents: Latents, start: Latents, model: str) -> None:
     """A drag's latents: `ws` after it and `start` before it, [L, D] each, and the fingerprint of their model.
+
+    Offsets of styles stand beside them as `styles/NAME` and `start/styles/NAME`.
 
     Raises:
       OSError: they cannot be written; nothing new is at `path` then.
     """
     with whole_file(path) as file:
-        np.savez(file, ws=ws, start=start, model=np.asarray(model))
+        before = {"start" if name == "ws" else f"start/{name}": array for name, array in start.arrays().items()}
+        np.savez(file, **latents.arrays(), **before, model=np.asarray(model))  # type: ignore[arg-type]
 
 
 def latents_are_whole(path: Path, model: str) -> bool:
@@ -141,9 +144,12 @@ def write_drag(
     """
     for name in FILES:
         (out / name).unlink(missing_ok=True)
-    write_latents(out / "latents.npz", result.ws, result.start, fingerprint(model))
+    trace = result.trace
+    assert trace is not None  # an edit that ran has one
+    write_latents(out / "latents.npz", result.latents, result.start, fingerprint(model))
     with whole_file(out / "trace.npz") as file:
-        np.savez(file, handles=result.handles_yx[..., ::-1], latents=result.latents, loss=result.loss)
+        latents = result.traced_latents().ws
+        np.savez(file, handles=trace.handles_yx[..., ::-1], latents=latents, loss=trace.loss)
     if pictures != "none":
         _write_pictures(out, model, result, settings, animated=pictures == "all")
     record = {
@@ -168,14 +174,15 @@ def settings_record(settings: DragSettings) -> dict[str, Any]:
     return {field: getattr(settings, field) for field in SETTINGS}
 
 
-def render_blocks(model: Generator, ws: np.ndarray, settings: DragSettings) -> np.ndarray:
+def render_blocks(model: Generator, latents: Latents, settings: DragSettings) -> np.ndarray:
     """The images of latents [n, L, D], uint8 [n, H, W, 3], by one program for any n."""
-    filled = np.concatenate([ws, np.repeat(ws[-1:], -len(ws) % _TOGETHER, axis=0)])
-    blocks = [
-        render_images(model, filled[i : i + _TOGETHER], noise=settings.noise, dtype=settings.dtype)
-        for i in range(0, len(filled), _TOGETHER)
-    ]
-    return to_uint8(np.concatenate(blocks)[: len(ws)])
+    count = len(latents.ws)
+    blocks = []
+    for first in range(0, count, _TOGETHER):
+        rows = np.minimum(np.arange(first, first + _TOGETHER), count - 1)
+        block = jax.tree.map(lambda leaf, rows=rows: leaf[rows], latents)
+        blocks.append(render_images(model, block, noise=settings.noise, dtype=settings.dtype))
+    return to_uint8(np.concatenate(blocks)[:count])
 
 
 def save_image(image: np.ndarray, path: Path) -> None:
@@ -185,12 +192,16 @@ def save_image(image: np.ndarray, path: Path) -> None:
 
 
 def _write_pictures(out: Path, model: Generator, result: DragResult, settings: DragSettings, *, animated: bool) -> None:
-    path, targets = result.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
+    assert result.trace is not None  # an edit that ran has one
+    assert result.targets_yx is not None
+    path, targets = result.trace.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
     chosen = frame_indices(result.steps) if animated else [result.steps - 1]
-    # The tracked positions of iteration t belong to the latents before its update (DESIGN §5.4).
-    before_update = np.concatenate([result.start[None], result.latents[:-1]])
-    ws = np.concatenate([result.start[None], result.ws[None], before_update[chosen]])
-    images = render_blocks(model, ws, settings)
+    # The tracked positions of iteration t belong to the latents before its update (docs/design.md, fact 4).
+    after_update = result.traced_latents()
+    shown = [result.start, result.latents] + [
+        result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], after_update) for t in chosen
+    ]
+    images = render_blocks(model, Latents.stack(shown), settings)
     before, after, frames = images[0], images[1], images[2:]
     save_image(before, out / "before.png")
     save_image(after, out / "after.png")

@@ -177,6 +177,7 @@ class Pool:
                     start=_of(lane, starts),
                     latents=_of(lane, ends),
                     handles_yx=trace.handles_yx[-1],
+                    targets_yx=seat.edit.targets_yx,
                     steps=seat.steps,
                     seconds=now - seat.since,
                     compile_seconds=self.compile_seconds if self.lanes == 1 else 0.0,

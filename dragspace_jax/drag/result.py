@@ -41,6 +41,7 @@ class DragResult:
       start: the latents it began with: those given, as the space expresses them.
       latents: the final ones, the last finite ones.
       handles_yx: [N, 2] float32, as last tracked, pixels.
+      targets_yx: [N, 2] float32, pixels.
       steps: iterations that ran, the stopping one included.
       seconds: from its admission to a lane until its end was seen, without compiling.
       compile_seconds: of compiling before that, where it ran alone.
@@ -55,6 +56,7 @@ class DragResult:
     start: Any = None
     latents: Any = None
     handles_yx: np.ndarray | None = None
+    targets_yx: np.ndarray | None = None
     steps: int = 0
     seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -72,16 +74,11 @@ class DragResult:
         return None if self.latents is None else self.latents.ws
 
     @property
-    def targets_yx(self) -> np.ndarray | None:
-        """[N, 2] float32, pixels."""
-        return None if self.edit is None else self.edit.targets_yx
-
-    @property
     def distances(self) -> np.ndarray:
         """[N], last distance of every handle to its target, pixels; empty if the edit is invalid."""
-        if self.handles_yx is None or self.edit is None:
+        if self.handles_yx is None or self.targets_yx is None:
             return np.zeros(0, np.float32)
-        return np.linalg.norm(self.edit.targets_yx - self.handles_yx, axis=1)
+        return np.linalg.norm(self.targets_yx - self.handles_yx, axis=1)
 
     def traced_latents(self) -> Any:
         """The latents after every iteration, arrays [T, ...], made of the trace's coordinates.

@@ -106,7 +106,10 @@ _PX = f"px of a {PUBLISHED_SIDE} px image"
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DragSettings:
-    """How to drag. Defaults are the published ones (docs/design.md#the-published-drag-loop); each field's metadata says the rest."""
+    """How to drag. Defaults are the published ones (docs/design.md#the-published-drag-loop).
+
+    Each field's metadata, a `Setting`, says the rest.
+    """
 
     learning_rate: float = _setting(
         1e-3, "Learning rate of Adam, in units of the space's coordinates.", key="lr", above=0.0

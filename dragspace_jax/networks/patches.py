@@ -1,6 +1,6 @@
 """The patch reader: features at positions of the image, whatever they come from.
 
-Tracking and motion supervision see the feature map resized to the image (bilinear, half-pixel centres, docs/design.md,
+Tracking and motion supervision see the feature map resized to the image (bilinear, half-pixel centres; docs/design.md,
 fact 1), but only a few pixels of it. A reader interpolates just those. Bilinear weights are written as a hat
 function, max(0, 1 − |position − index|), so that reading is two small matrix products, forward and backward.
 """

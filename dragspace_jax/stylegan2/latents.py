@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -37,6 +37,11 @@ class Latents:
     def arrays(self) -> dict[str, np.ndarray]:
         """The latents as files hold them: `ws`, and `styles/NAME` for every offset."""
         return {"ws": np.asarray(self.ws)} | {_PREFIX + name: np.asarray(v) for name, v in self.offsets.items()}
+
+    @classmethod
+    def stack(cls, latents: Sequence[Latents]) -> Latents:
+        """Several images' latents [L, D] with offsets of the same convolutions: [n, L, D]."""
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *latents)
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Latents:

@@ -1,7 +1,7 @@
 """A StyleGAN2 synthesis made ready for edits: features near points, from windows or from the whole map.
 
-Both give the same numbers (docs/design.md#exact-windows). Windows cost a few per cent of the whole map; an objective that
-looks at the features everywhere, as a mask does, needs the whole map.
+Both give the same numbers (docs/design.md#exact-windows). Windows cost a few per cent of the whole map; an objective
+that looks at the features everywhere, as a mask does, needs the whole map.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from dragspace_jax.networks import Grid, PatchReader
 from dragspace_jax.stylegan2.block import Styles
+from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.convolution import Kernel
 from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
@@ -97,6 +98,14 @@ def styles_of(synthesis: Synthesis, latents: Latents, names: Collection[str] | N
     return {**styles, **moved}
 
 
+def make_plan(config: GeneratorConfig, *, block: int, reach: int, handles: float, windows: bool) -> WindowPlan:
+    """Which blocks run whole and which in windows; see `networks.Model.prepare`."""
+    if not windows:
+        return WindowPlan(top=block, blocks=())
+    size = Grid.over(config.resolution, block).positions_under(2 * reach + 2)
+    return plan_windows(config, block, size, handles)
+
+
 def prepare(
     synthesis: Synthesis,
     *,
@@ -109,10 +118,7 @@ def prepare(
     platform: str,
 ) -> PreparedSynthesis:
     """See `networks.Model.prepare`."""
-    plan = WindowPlan(top=block, blocks=())
-    if windows:
-        grid = Grid.over(synthesis.config.resolution, block)
-        plan = plan_windows(synthesis.config, block, grid.positions_under(2 * reach + 2), handles)
+    plan = make_plan(synthesis.config, block=block, reach=reach, handles=handles, windows=windows)
     kernels = _kernels(synthesis, block, dtype, platform)
     return PreparedSynthesis(synthesis=synthesis, kernels=kernels, plan=plan, reach=reach, noise=noise, dtype=dtype)
 

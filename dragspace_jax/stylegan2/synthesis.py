@@ -172,7 +172,7 @@ class Synthesis(nnx.Module):
         kernels: Kernels = NO_KERNELS,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> Tile:
-        """Features in windows, to the numbers of the whole map (DESIGN §6).
+        """Features in windows, to the numbers of the whole map (docs/design.md#exact-windows).
 
         Args:
           styles: {name: [B, C]} of B images.
