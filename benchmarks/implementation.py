@@ -29,7 +29,15 @@ MOVING = 6
 def drag(sample: Sample, case: Case, iterations: int, engine: Engine | None = None) -> DragResult:
     """One drag of the case; `engine` None is what `drag_one` chooses itself."""
     settings = DragSettings(learning_rate=case.learning_rate, steps=iterations, engine=engine)
-    return drag_one(sample.model, sample.ws0, case.points_yx, case.targets_yx, mask=case.mask, settings=settings)
+    return drag_one(
+        sample.model,
+        sample.ws0,
+        case.points_yx,
+        case.targets_yx,
+        mask=case.mask,
+        recipe="published",
+        settings=settings,
+    )
 
 
 def run(sample: Sample, case: Case, iterations: int, warmup: int, engine: Engine | None = None) -> Run:

@@ -67,7 +67,7 @@ def drag_batch(
         )
         for number in itertools.count()
     )
-    batch = drag_many(model, edits, lanes=lanes)
+    batch = drag_many(model, edits, lanes=lanes, recipe="published")
     ends, start, steps = {}, 0.0, 0
     for done, result in enumerate(batch, 1):
         if result.outcome == Outcome.INVALID:

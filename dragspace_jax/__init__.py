@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dragspace_jax import batch
     from dragspace_jax.checkpoint import load
-    from dragspace_jax.drag import DragResult, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one
+    from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Outcome, drag_many, drag_one
     from dragspace_jax.drag.recipes import Recipe, recipe
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
-    from dragspace_jax.stylegan2 import seed_to_z
+    from dragspace_jax.stylegan2 import Latents, seed_to_z
 
 __all__ = [
     "PCA",
@@ -22,7 +22,8 @@ __all__ = [
     "DragSettings",
     "DragspaceError",
     "EditRequest",
-    "LaneResult",
+    "Latents",
+    "Method",
     "Outcome",
     "Recipe",
     "W",

@@ -1,8 +1,8 @@
 """Model folders: config.json and an Orbax checkpoint, opened without torch.
 
 The currency is a flat dict {published parameter name: array in our layout} (docs/formats.md#model-folder). A folder is
-written beside its place and renamed into it, so a half-written one never looks whole. The one that it replaces is set aside under a
-name that readers know until the new one has its place, so a whole model can be read at every moment.
+written beside its place and renamed into it, so a half-written one never looks whole. The one that it replaces is set
+aside under a name that readers know until the new one has its place, so a whole model can be read at every moment.
 """
 
 from __future__ import annotations

@@ -11,14 +11,15 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
+from dragspace_jax.drag import recipes
 from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.method import Method
+from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.settings import DragSettings, EditError
 from dragspace_jax.drag.step_sizes import Pace, Rate
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.errors import DragspaceError
-from dragspace_jax.networks import Model
-from dragspace_jax.spaces import Space, WPlus, default_layers
+from dragspace_jax.spaces import Space
 
 
 class Outcome(enum.IntEnum):
@@ -47,8 +48,8 @@ class EditRequest:
       id: names the result.
       mask: [H, W], 1 (or 255, or true) where the image must stay, 0 where it may change; both must occur; or None.
       arrays: what an objective of your own needs of an edit, by name.
-      space: coordinates to move in; None: W+ on the first 6 layers. Different bases of one shape share a program.
-      settings: None: `DragSettings()`.
+      space: coordinates to move in; None: the recipe's. Different bases of one shape share a program.
+      settings: None: the recipe's, for the space.
     """
 
     latents: Any
@@ -89,8 +90,13 @@ class Edit:
         return structure, tuple((np.shape(leaf), np.result_type(leaf).name) for leaf in leaves)
 
 
-def make_edit(model: Model, request: EditRequest) -> Edit:
+def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) -> Edit:
     """Check an edit for a model.
+
+    Args:
+      model: a `networks.Model`; what it leaves to a recipe needs a StyleGAN2.
+      request: the edit.
+      recipe: what names neither space nor settings takes those of this recipe.
 
     Raises:
       EditError: a point outside the image, unequal numbers of points, a mask of another size or without both values,
@@ -98,13 +104,17 @@ def make_edit(model: Model, request: EditRequest) -> Edit:
       SpaceError: a space that does not fit it.
     """
     config = model.config
-    space = _published_space(config) if request.space is None else request.space
-    settings = DragSettings() if request.settings is None else request.settings
+    space, settings = request.space, request.settings
+    if space is None:
+        known = recipes.recipe(recipe, model)
+        space, settings = known.space, known.settings if settings is None else settings
     if not isinstance(space, Space):
         raise EditError(f"space is {space!r}; it must be a space such as WPlus(), or None", field="space")
-    if not isinstance(settings, DragSettings):
+    if not isinstance(settings, DragSettings | None):
         raise EditError(f"settings is {settings!r}; it must be DragSettings(), or None", field="settings")
     space.check(model)
+    if settings is None:
+        settings = recipes.settings_for(recipe, space, config.resolution)
     handles, targets = _points("handles", request.handles_yx, config), _points("targets", request.targets_yx, config)
     if len(handles) != len(targets):
         raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
@@ -133,10 +143,6 @@ def published_method(settings: DragSettings, side: int) -> Method:
     """Motion supervision by Adam, at the settings' pace or rate, for images of `side` pixels."""
     size = Pace(side=side) if settings.pace > 0 else Rate()
     return Method(objective=MotionSupervision(), direction=Adam(), size=size)
-
-
-def _published_space(config: Any) -> Space:
-    return WPlus(layers=default_layers(config.num_ws))
 
 
 def _points(name: str, points_yx: ArrayLike, config: Any) -> np.ndarray:

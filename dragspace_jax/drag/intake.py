@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable
 
 from dragspace_jax.drag.edit import Edit, EditRequest, Outcome, make_edit
 from dragspace_jax.drag.pool import Pool
+from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.result import DragResult
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.networks import Model
@@ -27,8 +28,8 @@ class Intake:
       failure: what the caller's iterator raised, if that is why.
     """
 
-    def __init__(self, model: Model, edits: Iterable[EditRequest]):
-        self._model, self._edits = model, iter(edits)
+    def __init__(self, model: Model, edits: Iterable[EditRequest], recipe: str = DEFAULT_RECIPE):
+        self._model, self._edits, self._recipe = model, iter(edits), recipe
         self.queues: dict[Hashable, deque[Edit]] = {}
         self.invalid: deque[DragResult] = deque()
         self.exhausted = False
@@ -54,7 +55,7 @@ class Intake:
                 self.exhausted = True
                 return
             try:
-                edit = make_edit(self._model, request)
+                edit = make_edit(self._model, request, self._recipe)
             except DragspaceError as error:
                 self.invalid.append(DragResult(id=request.id, outcome=Outcome.INVALID, reason=str(error)))
             else:

@@ -13,6 +13,7 @@ from dragspace_jax.drag.edit import Edit, EditRequest
 from dragspace_jax.drag.intake import Intake, admit
 from dragspace_jax.drag.pool import Pool, Work
 from dragspace_jax.drag.programs import Programs, programs_for
+from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.result import DragResult
 from dragspace_jax.drag.sizing import MOST_LANES, Device, auto_lanes, free_bytes, multiple, rows_for
 from dragspace_jax.errors import DragspaceError
@@ -70,16 +71,17 @@ class Batch(Iterable[DragResult]):
         *,
         lanes: int | Literal["auto"],
         programs: Programs,
+        recipe: str,
     ):
         self.stats = BatchStats()
         self._model, self._edits, self._wanted, self._programs = model, edits, lanes, programs
-        self._begun = False
+        self._recipe, self._begun = recipe, False
 
     def __iter__(self) -> Iterator[DragResult]:
         if self._begun and iter(self._edits) is self._edits:
             raise BatchError("the edits were an iterator, and it is used up; give a list to run them again")
         self._begun, self.stats = True, BatchStats()
-        return self._counted(Intake(self._model, self._edits))
+        return self._counted(Intake(self._model, self._edits, self._recipe))
 
     def _counted(self, intake: Intake) -> Iterator[DragResult]:
         for result in self._run(intake):
@@ -175,6 +177,7 @@ def drag_many(
     model: Model,
     edits: Iterable[EditRequest],
     *,
+    recipe: str = DEFAULT_RECIPE,
     lanes: int | Literal["auto"] = "auto",
     chunk: int = DEFAULT_CHUNK,
     devices: Sequence[Device] | None = None,
@@ -190,6 +193,7 @@ def drag_many(
     Args:
       model: what is edited.
       edits: read as they are needed, so it may be a generator. If it raises, the edits read till then come out first.
+      recipe: `paced` or `published`: what edits that name no space or no settings take.
       lanes: number of edits that run at once, rounded up to a multiple of the devices, or `auto`: as many as pay and
         fit in memory.
       chunk: iterations between two looks at the lanes.
@@ -209,4 +213,4 @@ def drag_many(
     chosen = tuple(jax.local_devices() if devices is None else devices)
     if not chosen:
         raise BatchError("devices is empty; name at least one")
-    return Batch(model, edits, lanes=lanes, programs=programs_for(chosen, chunk, trace))
+    return Batch(model, edits, lanes=lanes, programs=programs_for(chosen, chunk, trace), recipe=recipe)

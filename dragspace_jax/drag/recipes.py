@@ -12,11 +12,12 @@ from typing import Any
 
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.spaces import Space
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
+from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_record
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
 RECIPES = ("paced", "published")
+DEFAULT_RECIPE = "paced"
 PUBLISHED = DragSettings()
 PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
 """For components of W as they lie in W."""
@@ -73,6 +74,17 @@ def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
             settings=complete_settings(name, options, model.config.resolution),
         )
     return _made[key]
+
+
+def settings_for(name: str, space: Space, resolution: int) -> DragSettings:
+    """A recipe's settings for another space than its own: the learning rate is in the space's units.
+
+    Raises:
+      EditError: no such recipe.
+    """
+    record = space_record(space)
+    options = SpaceOptions(space="pca" if "components" in record else "w+", whiten=record.get("whiten"))
+    return complete_settings(name, options, resolution)
 
 
 def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:

@@ -13,6 +13,7 @@ from dragspace_jax.drag.edit import EditRequest, make_edit
 from dragspace_jax.drag.many import DEFAULT_CHUNK
 from dragspace_jax.drag.pool import Pool, Work
 from dragspace_jax.drag.programs import programs_for
+from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.result import DragResult
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.networks import Model
@@ -26,6 +27,7 @@ def drag_one(
     targets_yx: ArrayLike,
     *,
     mask: ArrayLike | None = None,
+    recipe: str = DEFAULT_RECIPE,
     space: Space | None = None,
     settings: DragSettings | None = None,
     on_progress: Callable[[int, np.ndarray], None] | None = None,
@@ -37,8 +39,9 @@ def drag_one(
       latents: the image's: for StyleGAN2 ws [L, D] or [1, L, D], or `Latents`.
       handles_yx, targets_yx: [N, 2], pixels of the image, (y, x); handles are rounded to whole pixels.
       mask: [H, W], 1 where the image must stay, 0 where it may change.
-      space: coordinates to move in; default W+ on the first 6 layers.
-      settings: default `DragSettings()`.
+      recipe: `paced` or `published`, DragGAN's own loop: what space and settings default to.
+      space: coordinates to move in.
+      settings: how to drag.
       on_progress: called for every iteration, a chunk of them at a time, with the iterations done and the handles
         [N, 2] (y, x).
 
@@ -54,6 +57,7 @@ def drag_one(
         EditRequest(
             latents=latents, handles_yx=handles_yx, targets_yx=targets_yx, mask=mask, space=space, settings=settings
         ),
+        recipe,
     )
     device = min((d for leaf in jax.tree.leaves(model) for d in leaf.devices()), key=lambda d: d.id)
     programs = programs_for((device,), DEFAULT_CHUNK, True)

@@ -1,4 +1,4 @@
-"""Point tracking: nearest neighbour in feature space (DragGAN, arXiv 2305.10973, section 3.3; docs/design.md, fact 5)."""
+"""Point tracking: nearest neighbour in feature space (arXiv 2305.10973, section 3.3; docs/design.md, fact 5)."""
 
 from __future__ import annotations
 

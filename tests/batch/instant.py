@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dragspace_jax.batch import runner
-from dragspace_jax.drag import BatchStats, EditRequest, DragResult, Outcome
+from dragspace_jax.drag import BatchStats, DragResult, EditRequest, Outcome
 from dragspace_jax.stylegan2 import Latents
 
 

@@ -26,11 +26,11 @@ for i in range(21):
     settings = DragSettings(learning_rate=0.03, steps=6 + i)
     masked = mask if i >= 18 else None
     edits.append(
-        EditRequest(id=str(i), ws=ws, handles_yx=handles, targets_yx=targets, settings=settings, mask=masked)
+        EditRequest(id=str(i), latents=ws, handles_yx=handles, targets_yx=targets, settings=settings, mask=masked)
     )
 
 def run(devices):
-    batch = drag_many(model, edits, lanes=8, chunk=4, devices=devices)
+    batch = drag_many(model, edits, lanes=8, chunk=4, devices=devices, recipe="published")
     return {result.id: result for result in batch}, batch.stats
 
 one, _ = run(jax.local_devices()[:1])
@@ -39,7 +39,7 @@ assert set(one) == set(eight) == {edit.id for edit in edits}
 for name, alone in one.items():
     spread = eight[name]
     assert (alone.outcome, alone.steps) == (spread.outcome, spread.steps), name
-    np.testing.assert_array_equal(alone.handles_yx, spread.handles_yx)
+    np.testing.assert_array_equal(alone.trace.handles_yx, spread.trace.handles_yx)
     np.testing.assert_allclose(alone.ws, spread.ws, atol=1e-3)
 assert 0 < stats.occupancy <= 1
 print("equal")

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.drag import BatchError, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one, loop
-from dragspace_jax.drag.edit import make_edit
-from dragspace_jax.drag.features import make_engine
+from dragspace_jax.drag import (
+    BatchError,
+    DragResult,
+    DragSettings,
+    Edit,
+    EditRequest,
+    Method,
+    Outcome,
+    drag_many,
+    drag_one,
+    loop,
+    make_edit,
+    supervision,
+)
 from dragspace_jax.drag.intake import Intake
 from dragspace_jax.drag.pool import Pool
+from dragspace_jax.drag.programs import programs_for
+from dragspace_jax.drag.state import DragState, StepInfo
+from dragspace_jax.drag.step_sizes import Rate
+from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.drag.table import Table
 from dragspace_jax.spaces import WPlus, fit_pca
 from dragspace_jax.stylegan2.generator import Generator
+
+from .doubles import GradientDescent
 
 SETTINGS = DragSettings(learning_rate=0.03, steps=30)
 
@@ -29,22 +48,30 @@ def requests(model: Generator, count: int, settings: DragSettings = SETTINGS) ->
         handles = random.randint(6, 26, (1 + i % 4, 2))
         targets = np.clip(handles + random.randint(-6, 7, handles.shape), 0, 31)
         ws = np.asarray(model.mapping(jnp.asarray(random.randn(1, model.config.z_dim), jnp.float32)))[0]
-        made.append(EditRequest(id=f"edit {i}", ws=ws, handles_yx=handles, targets_yx=targets, settings=settings))
+        request = EditRequest(
+            id=f"edit {i}",
+            latents=ws,
+            handles_yx=handles,
+            targets_yx=targets,
+            space=WPlus(layers=6),
+            settings=settings,
+        )
+        made.append(request)
     return made
 
 
-def by_id(results: Iterable[LaneResult]) -> dict[str, LaneResult]:
+def by_id(results: Iterable[DragResult]) -> dict[str, DragResult]:
     listed = list(results)
     found = {result.id: result for result in listed}
     assert len(found) == len(listed)
     return found
 
 
-def assert_same(result: LaneResult, model: Generator, request: EditRequest) -> None:
+def assert_same(result: DragResult, model: Generator, request: EditRequest) -> None:
     """The batch's result is that of the edit alone."""
     alone = drag_one(
         model,
-        request.ws,
+        request.latents,
         request.handles_yx,
         request.targets_yx,
         mask=request.mask,
@@ -54,33 +81,33 @@ def assert_same(result: LaneResult, model: Generator, request: EditRequest) -> N
     assert result.outcome == alone.outcome, request.id
     assert result.steps == alone.steps
     assert result.ws is not None
-    assert result.handles_yx is not None
-    np.testing.assert_array_equal(result.handles_yx, alone.handles_yx[-1])
-    np.testing.assert_allclose(result.ws, alone.ws, atol=1e-3)
+    assert result.trace is not None
+    assert alone.trace is not None
+    np.testing.assert_array_equal(result.trace.handles_yx, alone.trace.handles_yx)
+    np.testing.assert_allclose(result.ws, alone.latents.ws, atol=1e-3)
     np.testing.assert_allclose(result.distances, alone.distances)
 
 
 def test_one_step_of_many_is_one_step_of_each(tiny_generator: Generator) -> None:
-    edits = requests(tiny_generator, 4)
-    settings, side = SETTINGS.resolved(tiny_generator.config), tiny_generator.config.resolution
-    space = WPlus(layers=6)
+    edits = [make_edit(tiny_generator, request) for request in requests(tiny_generator, 4)]
+    programs = programs_for((jax.devices()[0],), 8, False)
+    network = programs.prepared(tiny_generator, edits[0], 1)
+    step = jax.jit(loop.step)
 
-    def stepped(chosen: Sequence[EditRequest], lanes: int, rows: int) -> tuple[Table, loop.DragState, loop.StepInfo]:
-        made = [make_edit(e.handles_yx, e.targets_yx, side) for e in chosen]
-        table = Table(
-            lanes=lanes, handles=rows, space=space, settings=settings, masked=False, config=tiny_generator.config
-        )
-        for lane, (edit, request) in enumerate(zip(made, chosen, strict=True)):
-            table.put(lane, edit, np.asarray(request.ws), space, settings)
-        engine = make_engine(tiny_generator, settings, 1)
-        constants, state = loop.begin_compiled(engine, table.start())
-        state, _ = loop.advance(engine, constants, state)
-        return table, *loop.advance(engine, constants, state)
+    def stepped(chosen: Sequence[Edit], lanes: int, rows: int) -> tuple[Table, DragState, StepInfo]:
+        table = Table(chosen[0], lanes=lanes, handles=rows)
+        for lane, edit in enumerate(chosen):
+            table.put(lane, edit)
+        constants, state = jax.jit(loop.begin)(network, table.start())
+        state, _ = step(network, constants, state)
+        return table, *step(network, constants, state)
 
     table, _, together = stepped(edits, lanes=6, rows=13)
-    for lane, request in enumerate(edits):
-        single, _, alone = stepped([request], lanes=1, rows=4)
-        np.testing.assert_allclose(together.ws[lane], alone.ws[0], atol=1e-5)
+    for lane, edit in enumerate(edits):
+        single, _, alone = stepped([edit], lanes=1, rows=4)
+        assert together.coordinates is not None
+        assert alone.coordinates is not None
+        np.testing.assert_allclose(together.coordinates[lane], alone.coordinates[0], atol=1e-5)
         np.testing.assert_allclose(together.loss[lane], alone.loss[0], rtol=1e-5)
         np.testing.assert_array_equal(together.handles_yx[table.rows(lane)], alone.handles_yx[single.rows(0)])
 
@@ -104,7 +131,7 @@ def test_results_do_not_depend_on_the_batch(
     assert batch.stats.busy == 0
 
 
-def test_kinds_share_a_batch(tiny_generator: Generator) -> None:
+def test_edits_of_several_programs_share_a_batch(tiny_generator: Generator) -> None:
     """Masks and spaces; rates and lengths within one program."""
     edits = [
         dataclasses.replace(edit, handles_yx=[[12, 10 + i]], targets_yx=[[18, 20]])
@@ -129,13 +156,13 @@ def test_kinds_share_a_batch(tiny_generator: Generator) -> None:
 
 def test_bad_edits_harm_no_other(tiny_generator: Generator) -> None:
     edits = requests(tiny_generator, 5)
-    edits[1] = dataclasses.replace(edits[1], ws=np.full((8, 16), 3e38, np.float32))  # overflows on the way
+    edits[1] = dataclasses.replace(edits[1], latents=np.full((8, 16), 3e38, np.float32))  # overflows on the way
     edits[2] = dataclasses.replace(edits[2], handles_yx=[[40, 3]], targets_yx=[[1, 1]])
     edits[4] = dataclasses.replace(edits[4], settings=DragSettings(steps=3_000_000_000))
     results = by_id(drag_many(tiny_generator, edits, lanes=4))
     assert results["edit 1"].outcome == Outcome.NOT_FINITE
     assert results["edit 1"].steps == 1
-    np.testing.assert_array_equal(results["edit 1"].ws, edits[1].ws)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_array_equal(results["edit 1"].latents.ws, edits[1].latents)  # pyright: ignore[reportArgumentType]
     for name, word in (("edit 2", "outside"), ("edit 4", "steps")):
         assert results[name].outcome == Outcome.INVALID
         assert word in (results[name].reason or "")
@@ -148,29 +175,30 @@ def test_bad_edits_harm_no_other(tiny_generator: Generator) -> None:
 def test_what_the_caller_does_meanwhile(tiny_generator: Generator) -> None:
     """It may use its arrays again, it may fail, and it may give what is no edit."""
     edits = requests(tiny_generator, 3, dataclasses.replace(SETTINGS, steps=4))
-    buffer = np.empty_like(edits[0].ws)
+    buffer = np.empty_like(edits[0].latents)
 
     def reusing() -> Iterator[EditRequest]:
         for edit in edits:
-            buffer[:] = edit.ws
-            yield dataclasses.replace(edit, ws=buffer)
+            buffer[:] = edit.latents
+            yield dataclasses.replace(edit, latents=buffer)
         raise OSError("the disk is gone")
 
-    batch = drag_many(tiny_generator, reusing(), lanes=4)
+    batch = iter(drag_many(tiny_generator, reusing(), lanes=4))
     results = by_id(next(batch) for _ in range(3))
     for edit in edits:
         assert_same(results[edit.id], tiny_generator, edit)
         assert results[edit.id].ws.base is None  # pyright: ignore[reportOptionalMemberAccess]
     with pytest.raises(OSError, match="disk"):
         next(batch)
-    wrong = drag_many(tiny_generator, [edits[0], {"id": "x"}], lanes=4)  # pyright: ignore[reportArgumentType]
+    mixed: list[Any] = [edits[0], {"id": "x"}]
+    wrong = iter(drag_many(tiny_generator, mixed, lanes=4))
     assert next(wrong).id == "edit 0"
     with pytest.raises(TypeError, match="EditRequest"):
         next(wrong)
 
 
 def test_only_bad_edits_and_none_at_all(tiny_generator: Generator) -> None:
-    bad = EditRequest(id="x", ws=np.zeros((2, 2)), handles_yx=[[1, 1]], targets_yx=[[2, 2]])
+    bad = EditRequest(id="x", latents=np.zeros((2, 2)), handles_yx=[[1, 1]], targets_yx=[[2, 2]])
     assert [r.outcome for r in drag_many(tiny_generator, [bad, bad])] == [Outcome.INVALID] * 2
     assert list(drag_many(tiny_generator, [])) == []
 
@@ -187,16 +215,42 @@ def test_an_edit_with_more_handles_than_the_pool(tiny_generator: Generator) -> N
 
 def test_no_retrace_after_the_first_chunk(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     traced = []
-    original = loop.motion_loss
-    monkeypatch.setattr(loop, "motion_loss", lambda *args: traced.append(1) or original(*args))
+    original = supervision.motion_loss
+    monkeypatch.setattr(supervision, "motion_loss", lambda *args: traced.append(1) or original(*args))
     settings = dataclasses.replace(SETTINGS, radius_motion=31.0)  # a program that no other test runs
     batch = drag_many(tiny_generator, requests(tiny_generator, 24, settings), lanes=4, chunk=3)
-    next(batch)
+    results = iter(batch)
+    next(results)
     first = len(traced)
     assert first > 0
     while batch.stats.waiting:
-        next(batch)
+        next(results)
     assert len(traced) == first
+
+
+def test_a_second_batch_compiles_nothing(tiny_generator: Generator, caplog: pytest.LogCaptureFixture) -> None:
+    """Programs are kept by devices and shapes; other edits, latents and rates run the same ones."""
+    edits = requests(tiny_generator, 4)
+    first = drag_many(tiny_generator, edits, lanes=4)
+    assert len(list(first)) == 4
+    others = [
+        dataclasses.replace(edit, settings=dataclasses.replace(SETTINGS, learning_rate=0.02, steps=5)) for edit in edits
+    ]
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        second = drag_many(tiny_generator, others, lanes=4)
+        assert len(list(second)) == 4
+    assert second.stats.compile_seconds == 0
+    assert "Finished XLA compilation" not in caplog.text
+
+
+def test_a_batch_runs_again_if_its_edits_can_be_read_again(tiny_generator: Generator) -> None:
+    edits = requests(tiny_generator, 2, dataclasses.replace(SETTINGS, steps=2))
+    batch = drag_many(tiny_generator, edits, lanes=2)
+    assert [len(list(batch)), len(list(batch)), batch.stats.done] == [2, 2, 2]
+    once = drag_many(tiny_generator, iter(edits), lanes=2)
+    assert len(list(once)) == 2
+    with pytest.raises(BatchError, match="iterator"):
+        list(once)
 
 
 def test_stopping_on_a_stall(tiny_generator: Generator) -> None:
@@ -228,14 +282,15 @@ def test_bad_options(tiny_generator: Generator, options: dict, message: str) -> 
 def test_more_lanes_than_memory(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dragspace_jax.drag.many.free_bytes", lambda devices: 1000)
     with pytest.raises(BatchError, match="fewer lanes"):
-        next(drag_many(tiny_generator, requests(tiny_generator, 4), lanes=4))
+        next(iter(drag_many(tiny_generator, requests(tiny_generator, 4), lanes=4)))
 
 
 def test_bases_of_one_shape_share_a_program(tiny_generator: Generator) -> None:
     bases = [fit_pca(tiny_generator, samples=300, seed=seed, components=5) for seed in (0, 1)]
     charts = [bases[0], bases[1].whitened(), bases[1], bases[0].whitened(0.5)]
     # Short and slow: what is asked is whose basis moves a lane, not how far rounding grows.
-    settings = dataclasses.replace(SETTINGS, solver="adam-norm", learning_rate=0.005, steps=8, pace=8.0)
+    straight = Method(objective=MotionSupervision(), direction=GradientDescent(), size=Rate())
+    settings = dataclasses.replace(SETTINGS, method=straight, learning_rate=0.05, steps=8)
     edits = [
         dataclasses.replace(edit, space=space, settings=settings)
         for edit, space in zip(requests(tiny_generator, 4), charts, strict=True)

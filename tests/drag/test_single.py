@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 
 from dragspace_jax.checkpoint import build_generator
-from dragspace_jax.drag import DragSettings, EditError, Outcome, drag_one, loop, make_edit
+from dragspace_jax.drag import DragSettings, EditError, EditRequest, Outcome, make_edit, supervision
+from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.spaces import SpaceError, WPlus, fit_pca
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import parameters
 
 SETTINGS = DragSettings(learning_rate=0.05, steps=25)
+drag_one = partial(drag_by_recipe, recipe="published")
 HANDLE, TARGET = [[14.0, 12.0]], [[14.0, 20.0]]
 
 
@@ -38,15 +41,19 @@ def test_trace_and_result(tiny_generator: Generator, start: np.ndarray) -> None:
     )
     steps = result.steps
     assert 1 <= steps <= 25
-    assert result.handles_yx.shape == (steps, 1, 2)
-    assert result.latents.shape == (steps, *start.shape)
-    np.testing.assert_array_equal(result.ws, result.latents[-1])
+    assert result.trace is not None
+    assert result.ws is not None
+    assert result.trace.handles_yx.shape == (steps, 1, 2)
+    traced = result.traced_latents().ws
+    assert traced.shape == (steps, *start.shape)
+    np.testing.assert_array_equal(result.ws, traced[-1])
     np.testing.assert_array_equal(result.ws[6:], start[6:])
     assert result.outcome in (Outcome.REACHED, Outcome.STEP_LIMIT)
-    assert seen[-1] == (steps, (1, 2))
+    assert seen == [(step, (1, 2)) for step in range(1, steps + 1)]
+    assert f"{result.outcome.label} after {steps} steps" in repr(result)
     if result.outcome == Outcome.REACHED:
         assert result.distances.max() <= 2.0
-        np.testing.assert_array_equal(result.latents[-1], result.latents[-2])
+        np.testing.assert_array_equal(traced[-1], traced[-2])
     else:
         assert steps == 25
 
@@ -63,7 +70,8 @@ def test_a_finer_tolerance_goes_on(tiny_generator: Generator, start: np.ndarray)
     settings = dataclasses.replace(SETTINGS, tolerance=0.5)
     result = drag_one(tiny_generator, start, HANDLE, [[14.0, 13.0]], settings=settings)
     assert result.steps > 1
-    assert result.loss[0] > 0
+    assert result.trace is not None
+    assert result.trace.loss[0] > 0
     if result.outcome == Outcome.REACHED:
         assert result.distances.max() <= 0.5
 
@@ -78,7 +86,7 @@ def test_the_step_cap_is_exact(tiny_generator: Generator, start: np.ndarray) -> 
 def test_pca_stays_in_its_span(tiny_generator: Generator, start: np.ndarray) -> None:
     space = fit_pca(tiny_generator, samples=500, layers=4).truncated(3)
     result = drag_one(tiny_generator, start, HANDLE, TARGET, space=space, settings=SETTINGS)
-    moved = result.ws[:4] - start[:4]
+    moved = result.latents.ws[:4] - start[:4]
     inside = moved @ np.asarray(space.components).T @ np.asarray(space.components)
     assert np.abs(moved).max() > 1e-3
     np.testing.assert_allclose(inside, moved, atol=1e-4)
@@ -97,8 +105,8 @@ def test_not_finite_is_an_outcome(tiny_generator: Generator, start: np.ndarray) 
 def test_no_retrace(tiny_generator: Generator, start: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Further iterations, other points, latents, rates and lengths run the program that was compiled first."""
     traced = []
-    original = loop.motion_loss
-    monkeypatch.setattr(loop, "motion_loss", lambda *args: traced.append(1) or original(*args))
+    original = supervision.motion_loss
+    monkeypatch.setattr(supervision, "motion_loss", lambda *args: traced.append(1) or original(*args))
     settings = DragSettings(learning_rate=1e-4, steps=23, radius_motion=30.0)  # a program that no other test runs
     drag_one(tiny_generator, start, HANDLE, [[30.0, 30.0]], settings=settings)
     first = len(traced)
@@ -118,16 +126,29 @@ def test_no_retrace(tiny_generator: Generator, start: np.ndarray, monkeypatch: p
         (np.zeros((0, 2)), np.zeros((0, 2)), "at least one point"),
     ],
 )
-def test_bad_points(handles, targets, message: str) -> None:
+def test_bad_points(tiny_generator: Generator, handles, targets, message: str) -> None:
+    request = EditRequest(latents=np.zeros((8, 16)), handles_yx=handles, targets_yx=targets)
     with pytest.raises(EditError, match=message):
-        make_edit(handles, targets, 32)
+        make_edit(tiny_generator, request, "published")
+
+
+@pytest.mark.parametrize("white", [1, 1.0, 255, True], ids=["whole", "float", "bytes", "bool"])
+def test_masks_of_any_type(tiny_generator: Generator, white) -> None:
+    mask = np.zeros((32, 32), np.uint8 if white == 255 else type(white))
+    mask[24:] = white
+    request = EditRequest(latents=np.zeros((8, 16)), handles_yx=HANDLE, targets_yx=TARGET, mask=mask)
+    made = make_edit(tiny_generator, request, "published")
+    assert made.arrays["mask"].dtype == np.float32
+    np.testing.assert_array_equal(made.arrays["mask"], np.repeat(np.arange(32) >= 24, 32).reshape(32, 32))
 
 
 def test_bad_masks_and_settings(tiny_generator: Generator, start: np.ndarray) -> None:
     with pytest.raises(EditError, match="the image is 32"):
-        make_edit(HANDLE, TARGET, 32, np.zeros((16, 16)))
+        drag_one(tiny_generator, start, HANDLE, TARGET, mask=np.zeros((16, 16)))
     with pytest.raises(EditError, match="both 0"):
-        make_edit(HANDLE, TARGET, 32, np.ones((32, 32)))
+        drag_one(tiny_generator, start, HANDLE, TARGET, mask=np.ones((32, 32)))
+    with pytest.raises(EditError, match="a patch larger than the image"):
+        drag_one(tiny_generator, start, HANDLE, TARGET, settings=DragSettings(radius_motion=1e6))
     with pytest.raises(EditError, match="feature block 64"):
         drag_one(tiny_generator, start, HANDLE, TARGET, settings=DragSettings(feature_block=64))
     wrong: list[dict[str, Any]] = [{"learning_rate": 0.0}, {"steps": 2.5}, {"mask_weight": np.inf}, {"noise": "random"}]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +13,17 @@ import pytest
 from flax import nnx
 
 from dragspace_jax.checkpoint import build_generator
-from dragspace_jax.drag import DragSettings, EditError, drag_one
-from dragspace_jax.drag.features import Engine, make_engine, make_plan
+from dragspace_jax.drag import DragSettings, EditError
+from dragspace_jax.drag import drag_one as drag_by_recipe
+from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.network import PreparedSynthesis, make_plan
 from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.windows import BlockWindow, window_chain
 
 TOLERANCE = 1e-5
+drag_one = partial(drag_by_recipe, recipe="published")
 
 
 def random_generator(resolution: int, architecture: Architecture = "skip") -> Generator:
@@ -52,16 +57,26 @@ def relative_error(actual: jax.Array, expected: jax.Array) -> float:
     return float(jnp.abs(actual - expected).max() / jnp.abs(expected).max())
 
 
-def patches_and_gradient(engine: Engine, styles: dict, settings: DragSettings) -> tuple[jax.Array, dict]:
+def about(config: GeneratorConfig, settings: DragSettings, per_image: float) -> dict[str, Any]:
+    """What a prepared network hangs on, for so many handles an image."""
+    resolved = settings.resolved(config)
+    return {
+        "block": resolved.feature_block,
+        "reach": MotionSupervision().reach(resolved, config.resolution),
+        "handles": per_image,
+        "windows": resolved.engine == "window",
+    }
+
+
+def patches_and_gradient(network: PreparedSynthesis, styles: dict) -> tuple[jax.Array, dict]:
     """All that tracking and motion may read around each place, and the gradient of a random sum of it."""
-    side = engine.model.config.resolution
-    handles = jnp.asarray(places(side))
+    handles = jnp.asarray(places(network.grid.side))
     lane = jnp.zeros(len(handles), jnp.int32)
-    reach = settings.pixels(settings.radius_track, side) + settings.pixels(settings.radius_motion, side)
+    reach = network.reach
     first = handles.astype(jnp.int32) - reach - 1
 
     def weighed(styles: dict) -> tuple[jax.Array, jax.Array]:
-        patches = engine.read(styles, handles, lane, settings).patches(first, 2 * reach + 2)
+        patches = network.features(styles, handles, lane).patches(first, 2 * reach + 2)
         weights = jax.random.normal(jax.random.key(1), patches.shape)
         return jnp.sum(weights * patches), patches
 
@@ -70,16 +85,19 @@ def patches_and_gradient(engine: Engine, styles: dict, settings: DragSettings) -
 
 
 def compare(model: Generator, settings: DragSettings, per_image: int) -> None:
-    settings = settings.resolved(model.config)
-    whole = dataclasses.replace(settings, engine="whole")
-    block = settings.feature_block
-    assert block is not None
+    windowed, whole = (
+        model.prepare(
+            **about(model.config, dataclasses.replace(settings, engine=engine), per_image),
+            noise="const",
+            dtype="float32",
+            platform="cpu",
+        )
+        for engine in ("window", "whole")
+    )
     ws = jax.random.normal(jax.random.key(2), (1, model.config.num_ws, model.config.w_dim))
-    styles = model.synthesis.styles(ws, model.synthesis.names_up_to(block))
-    plan = make_plan(model.config, settings, per_image)
-    windowed = dataclasses.replace(make_engine(model, settings, per_image), plan=plan)
-    patches, gradient = patches_and_gradient(windowed, styles, settings)
-    expected, expected_gradient = patches_and_gradient(make_engine(model, whole, 1), styles, whole)
+    styles = model.synthesis.styles(ws, model.synthesis.names_up_to(whole.plan.top))
+    patches, gradient = patches_and_gradient(windowed, styles)
+    expected, expected_gradient = patches_and_gradient(whole, styles)
     assert relative_error(patches, expected) <= TOLERANCE
     for name, each in expected_gradient.items():
         assert relative_error(gradient[name], each) <= TOLERANCE, name
@@ -108,15 +126,15 @@ def test_blocks_that_handles_share(per_image: int) -> None:
 def test_sizes_of_the_design() -> None:
     """The windows of docs/design.md#exact-windows, 512 px, one handle."""
     config = GeneratorConfig(resolution=512, channels=channel_table(512, 32768, 512))
-    plan = make_plan(config, DragSettings().resolved(config), 1)
+    plan = make_plan(config, **about(config, DragSettings(), 1))
     assert [(w.resolution, w.gives, w.between, w.reads) for w in plan.blocks] == [
         (16, 8, 10, 8),
         (32, 8, 10, 8),
         (64, 9, 11, 8),
         (128, 10, 12, 9),
     ]
-    assert make_plan(config, DragSettings().resolved(config), 4).blocks[0].resolution == 32
-    assert make_plan(config, DragSettings().resolved(config), 1000).blocks == ()
+    assert make_plan(config, **about(config, DragSettings(), 4)).blocks[0].resolution == 32
+    assert make_plan(config, **about(config, DragSettings(), 1000)).blocks == ()
     assert window_chain(config, 8, 4) == [BlockWindow(resolution=8, reads=6, gives=4)]
 
 
@@ -128,8 +146,10 @@ def test_one_drag_by_both_engines() -> None:
         drag_one(model, ws, handles, targets, settings=DragSettings(learning_rate=0.02, steps=20, engine=engine))
         for engine in ("whole", "window")
     ]
-    np.testing.assert_array_equal(results[0].handles_yx, results[1].handles_yx)
-    np.testing.assert_allclose(results[0].latents, results[1].latents, atol=1e-3)
+    assert results[0].trace is not None
+    assert results[1].trace is not None
+    np.testing.assert_array_equal(results[0].trace.handles_yx, results[1].trace.handles_yx)
+    np.testing.assert_allclose(results[0].traced_latents().ws, results[1].traced_latents().ws, atol=1e-3)
 
 
 def test_a_mask_needs_the_whole_map() -> None:

@@ -136,6 +136,7 @@ def test_against_the_torch_loop(name):
         ),
     )
     assert result.outcome == case.outcome
+    assert result.trace is not None
     assert result.steps == len(expected.loss)
     np.testing.assert_array_equal(result.trace.handles_yx, expected.handles_yx)
     assert difference(result.traced_latents().ws, expected.latents) <= LATENT_TOLERANCE
@@ -153,8 +154,10 @@ def test_golden():
         golden["w0"],
         golden["points"],
         golden["targets"],
+        recipe="published",
         settings=DragSettings(learning_rate=float(golden["lr"])),
     )
     assert result.outcome == Outcome.REACHED
+    assert result.trace is not None
     np.testing.assert_array_equal(result.trace.handles_yx, golden["traj"])
     assert difference(result.traced_latents().ws, golden["w_after"]) <= LATENT_TOLERANCE

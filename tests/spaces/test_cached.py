@@ -27,5 +27,7 @@ def test_a_kept_basis_is_used_again_and_a_damaged_one_fitted_anew(
     make_space(tiny_generator, options)
     assert caplog.text == ""
     kept.write_bytes(b"damaged")
-    assert make_space(tiny_generator, options).dim(16) == 4 * 6
+    space = make_space(tiny_generator, options)
+    assert isinstance(space, PCA)
+    assert space.dim(16) == 4 * 6
     assert "is damaged" in caplog.text

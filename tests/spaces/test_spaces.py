@@ -10,14 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.spaces import PCA, Space, SpaceError, W, WPlus, fit_pca, load_space, save_space
+from dragspace_jax.spaces import PCA, LayerSpace, SpaceError, W, WPlus, fit_pca, load_space, save_space
 from dragspace_jax.spaces.fit import draw
-from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
+from dragspace_jax.stylegan2.network import PreparedSynthesis
 
 
 @pytest.fixture(scope="module")
 def basis(tiny_generator: Generator) -> PCA:
     return fit_pca(tiny_generator, samples=500, layers=4)
+
+
+@pytest.fixture(scope="module")
+def network(tiny_generator: Generator) -> PreparedSynthesis:
+    """Any: spaces ask for styles only."""
+    return tiny_generator.prepare(
+        block=32, reach=2, handles=1, windows=False, noise="const", dtype="float32", platform="cpu"
+    )
 
 
 @pytest.fixture
@@ -27,31 +36,33 @@ def ws(tiny_generator: Generator) -> jax.Array:
 
 
 @pytest.mark.parametrize("kind", ["w+", "pca", "pca, shared"])
-def test_round_trip(tiny_generator: Generator, basis: PCA, ws: jax.Array, kind: str) -> None:
+def test_round_trip(
+    tiny_generator: Generator, network: PreparedSynthesis, basis: PCA, ws: jax.Array, kind: str
+) -> None:
     shared = dataclasses.replace(basis.truncated(3), shared=True)
-    space: Space = {"w+": WPlus(layers=4), "pca": basis.truncated(5), "pca, shared": shared}[kind]
-    coordinates, base = space.encode(tiny_generator, ws)
+    space: LayerSpace = {"w+": WPlus(layers=4), "pca": basis.truncated(5), "pca, shared": shared}[kind]
+    coordinates, base = space.encode(network, Latents(ws=ws))
     assert coordinates.shape == {"w+": (64,), "pca": (20,), "pca, shared": (3,)}[kind]
-    np.testing.assert_allclose(space.latents(coordinates, base), ws, atol=1e-5)
-    styles = space.decode(tiny_generator, coordinates, base)
+    np.testing.assert_allclose(space.decode(coordinates, base).ws, ws, atol=1e-5)
+    styles = space.styles(network, coordinates, base)
     expected = tiny_generator.synthesis.styles(ws[None])
     assert styles.keys() == expected.keys()
     for name, style in expected.items():
         np.testing.assert_allclose(styles[name], style, atol=1e-4)
 
 
-def test_w_starts_from_layer_0(tiny_generator: Generator, ws: jax.Array) -> None:
+def test_w_starts_from_layer_0(network: PreparedSynthesis, ws: jax.Array) -> None:
     space = W(layers=3)
-    coordinates, base = space.encode(tiny_generator, ws)
-    latents = np.asarray(space.latents(coordinates, base))
+    coordinates, base = space.encode(network, Latents(ws=ws))
+    latents = np.asarray(space.decode(coordinates, base).ws)
     np.testing.assert_allclose(latents[:3], np.repeat(np.asarray(ws[:1]), 3, 0))
     np.testing.assert_allclose(latents[3:], ws[3:])
 
 
-def test_only_the_first_layers_move(tiny_generator: Generator, basis: PCA, ws: jax.Array) -> None:
+def test_only_the_first_layers_move(network: PreparedSynthesis, basis: PCA, ws: jax.Array) -> None:
     for space in (WPlus(layers=4), W(layers=4), basis.truncated(2)):
-        coordinates, base = space.encode(tiny_generator, ws)
-        moved = np.asarray(space.latents(coordinates + 1.0, base))
+        coordinates, base = space.encode(network, Latents(ws=ws))
+        moved = np.asarray(space.decode(coordinates + 1.0, base).ws)
         assert np.abs(moved[:4] - np.asarray(ws[:4])).max() > 0.1
         np.testing.assert_array_equal(moved[4:], ws[4:])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dragspace_jax.checkpoint import build_generator
-from dragspace_jax.spaces import PCA, Displacement, Space, SpaceError, W, WPlus, fit_pca, load_space, save_space
+from dragspace_jax.spaces import PCA, Displacement, LayerSpace, SpaceError, W, WPlus, fit_pca, load_space, save_space
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import parameters
 
@@ -17,9 +17,10 @@ MOVED = Displacement(components=jnp.eye(8).reshape(8, 2, 4)[:3], variance=jnp.on
 
 
 @pytest.mark.parametrize("space", [WPlus(layers=3), W(layers=2), MOVED], ids=lambda space: space.name)
-def test_every_space_comes_back(tmp_path: Path, space: Space) -> None:
+def test_every_space_comes_back(tmp_path: Path, space: LayerSpace) -> None:
     save_space(space, tmp_path / "space.npz")
     again = load_space(tmp_path / "space.npz")
+    assert isinstance(again, LayerSpace)
     assert type(again) is type(space)
     assert again.layers == space.layers
     assert again.dim(4) == space.dim(4)
