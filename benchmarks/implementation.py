@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dragspace_jax.drag import DragResult, DragSettings, drag_one
-from dragspace_jax.drag.features import Engine as LoadedEngine
-from dragspace_jax.drag.features import make_engine, make_plan
+from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.stylegan2 import Latents
+from dragspace_jax.stylegan2.network import PreparedSynthesis, make_plan
 
 from .case import Case, Run, Sample
 from .device_rates import Precision
@@ -38,12 +39,14 @@ def run(sample: Sample, case: Case, iterations: int, warmup: int, engine: Engine
     """
     results = [drag(sample, case, iterations, engine) for _ in range(warmup + REPEATS)]
     timed = results[warmup:]
+    trace = timed[-1].trace
+    assert trace is not None  # every drag that ran has one
     return Run(
-        first_ms=1e3 * results[0].seconds_to_first,
-        compile_seconds=max(0.0, results[0].seconds - float(np.median([result.seconds for result in timed]))),
+        first_ms=1e3 * (results[0].compile_seconds + results[0].seconds / results[0].steps),
+        compile_seconds=results[0].compile_seconds,
         iteration_ms=np.array([1e3 * result.seconds / result.steps for result in timed]),
-        handles_yx=timed[-1].handles_yx,
-        latents=timed[-1].latents,
+        handles_yx=trace.handles_yx,
+        latents=timed[-1].traced_latents().ws,
     )
 
 
@@ -51,7 +54,13 @@ def spans(case: Case, engine: Engine | None = None) -> list[Span]:
     """The positions that an iteration computes: windows, one per handle, or the whole map up to the feature block."""
     settings = DragSettings(engine=engine).resolved(case.config, masked=case.masked)
     handles = len(case.points)
-    plan = make_plan(case.config, settings, handles)
+    plan = make_plan(
+        case.config,
+        block=settings.feature_block or 0,
+        reach=MotionSupervision().reach(settings, case.side),
+        handles=handles,
+        windows=settings.engine == "window",
+    )
     windows = {window.resolution: window for window in plan.blocks}
     return [
         span
@@ -83,15 +92,24 @@ def features_and_gradient(
     """
     side = sample.model.config.resolution
     settings = DragSettings(engine=engine, dtype=dtype).resolved(sample.model.config)
-    reach = settings.pixels(settings.radius_track, side) + settings.pixels(settings.radius_motion, side)
+    reach = MotionSupervision().reach(settings, side)
     handles = jnp.asarray(handles_yx, jnp.float32)
 
-    def weighed(moving: jax.Array, fixed: jax.Array, ready: LoadedEngine) -> tuple[jax.Array, jax.Array]:
-        styles = ready.model.synthesis.styles(jnp.concatenate([moving, fixed])[None])
-        reader = ready.read(styles, handles, jnp.zeros(len(handles), jnp.int32), settings)
+    def weighed(moving: jax.Array, fixed: jax.Array, ready: PreparedSynthesis) -> tuple[jax.Array, jax.Array]:
+        styles = ready.styles(Latents(ws=jnp.concatenate([moving, fixed])[None]))
+        reader = ready.features(styles, handles, jnp.zeros(len(handles), jnp.int32))
         patches = reader.patches(handles.astype(jnp.int32) - reach - 1, 2 * reach + 2)
         return jnp.sum(patches * jax.random.normal(jax.random.key(1), patches.shape)), patches
 
-    ws, ready = jnp.asarray(sample.ws0), make_engine(sample.model, settings, 1)
+    ready = sample.model.prepare(
+        block=settings.feature_block or 0,
+        reach=reach,
+        handles=1,
+        windows=settings.engine == "window",
+        noise=settings.noise,
+        dtype=settings.dtype,
+        platform=jax.devices()[0].platform,
+    )
+    ws = jnp.asarray(sample.ws0)
     gradient, patches = jax.jit(jax.grad(weighed, has_aux=True))(ws[:MOVING], ws[MOVING:], ready)
     return np.asarray(patches), np.asarray(gradient)

@@ -60,7 +60,7 @@ def drag_batch(
     edits = (
         EditRequest(
             id=str(number),
-            ws=starts[number % SEEDS],
+            latents=starts[number % SEEDS],
             handles_yx=case.points_yx,
             targets_yx=case.targets_yx,
             settings=settings,

@@ -7,8 +7,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dragspace_jax import batch
     from dragspace_jax.checkpoint import load
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, LaneResult, Outcome, drag_many, drag_one
+    from dragspace_jax.drag.recipes import Recipe, recipe
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import seed_to_z
@@ -22,22 +24,27 @@ __all__ = [
     "EditRequest",
     "LaneResult",
     "Outcome",
+    "Recipe",
     "W",
     "WPlus",
+    "batch",
     "drag_many",
     "drag_one",
     "fit_displacements",
     "fit_pca",
     "load",
     "load_space",
+    "recipe",
     "save_space",
     "seed_to_z",
 ]
 
-_MODULES = ("errors", "checkpoint", "drag", "spaces", "stylegan2")
+_MODULES = ("errors", "checkpoint", "drag", "drag.recipes", "spaces", "stylegan2")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "batch":
+        return importlib.import_module(f"{__name__}.batch")
     if name in __all__:
         for module in _MODULES:
             found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
-from dragspace_jax.cli.traversal import traversal_sheet
 from dragspace_jax.spaces import fit_pca
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
+from dragspace_jax.viz.traversal import traversal_sheet
 
 
 def samples(model: Generator, count: int) -> np.ndarray:

@@ -30,10 +30,10 @@ from dragspace_jax.cli.align_scores import (
 from dragspace_jax.cli.align_sheet import component_sheet, edit_sheet
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.folders import make_folder
-from dragspace_jax.cli.inputs import label_vector
-from dragspace_jax.cli.report import versions
 from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.folders import make_folder
+from dragspace_jax.inputs import label_vector
+from dragspace_jax.results import versions
 from dragspace_jax.spaces import PCA, WPlus, default_layers, fit_pca, load_space
 from dragspace_jax.stylegan2 import Generator
 

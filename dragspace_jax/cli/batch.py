@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.console import Console
 
-from dragspace_jax.checkpoint import load
-from dragspace_jax.cli.batch_earlier import Digests, Earlier
-from dragspace_jax.cli.batch_folder import INVALID, BatchFolder
-from dragspace_jax.cli.batch_lines import BatchLines
-from dragspace_jax.cli.batch_pictures import Pictures
-from dragspace_jax.cli.batch_progress import BatchProgress
-from dragspace_jax.cli.batch_run import BatchRun
+from dragspace_jax.batch import BatchInterrupted, BatchSummary, run
+from dragspace_jax.batch.folder import INVALID
+from dragspace_jax.batch.pictures import Pictures
+from dragspace_jax.cli.batch_bar import BatchBar
+from dragspace_jax.cli.console import error_console
 from dragspace_jax.cli.drag_options import with_drag_options
-from dragspace_jax.cli.edit_requests import RequestMaker
-from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.report import versions
-from dragspace_jax.stylegan2.parameters import fingerprint
+from dragspace_jax.cli.errors import disk_errors
 
 _EXAMPLE = """\b
 Example:
@@ -35,10 +25,11 @@ A line is a JSON object:
   seed or latents    the image: a seed, or a file of W+ (files are relative to EDITS)
   handles, targets   [[x, y], …] in pixels of the image
   id, psi, label, mask, invert_mask, and all options of how to drag from
-  --recipe to --engine, with _ for -: what the line does not name, the command says
+  --recipe to --dtype, with _ for -: what the line does not name, the command says
 or one of FreeDragBench: seed and points.handle, points.target as [[row, column], …]
 of a 512 px image; they move to the same place of the model's.
 """
+_GO_ON = "the same command with --resume goes on"
 
 
 class _Lanes(click.ParamType):
@@ -81,70 +72,42 @@ def batch(
     """Drag all edits of the file EDITS, one JSON object a line, many at once.
 
     Writes results.jsonl, a line an edit as it finishes, latents/ID.npz (`ws` after the edit, `start` before it),
-    images/ID.png and summary.json. A line
-    that is no edit becomes a result with the outcome `invalid` and its reason; the others run. After Ctrl-C, --resume
-    goes on.
+    images/ID.png and summary.json. A line that is no edit becomes a result with the outcome `invalid` and its reason;
+    the others run. After Ctrl-C, --resume goes on.
     """
-    if resume and overwrite:
-        raise UserError("give either --resume or --overwrite")
-    if not edits.is_file():
-        raise UserError(f"{edits} is read twice, so it must be a file")
-    earlier = Earlier(out, resume=resume, overwrite=overwrite)
-    lines = BatchLines(edits)
-    generator = load(model)
-    digests = Digests(generator, {"psi": psi, "label": label, **chosen, "basis": _digest_of(chosen["basis"])})
-    if resume:
-        earlier.check_same((name, digests.of(raw)) for name, raw in lines.named())
-    maker = RequestMaker(generator, edits.parent, chosen, psi=psi, label=label)
-    folder = BatchFolder(earlier, fingerprint(generator), overwrite=overwrite)
-    began = time.perf_counter()
-    with closing(folder), BatchProgress(lines.total, Console(stderr=True)) as progress:
-        run = BatchRun(lines, digests, generator, maker, folder, pictures, progress)
-        stats = run.drag(lanes)
-    seconds = time.perf_counter() - began
-    summary = {
-        "edits": lines.total,
-        "outcomes": dict(folder.counts),
-        "interrupted": run.interrupted,
-        "this_run": {
-            "edits": run.dragged,
-            "seconds": round(seconds, 3),
-            "edits_per_second": round(run.dragged / seconds, 4),
-            "lane_steps": stats.lane_steps,
-            "occupancy": round(stats.occupancy, 4),
-            "handle_occupancy": round(stats.handle_occupancy, 4),
-        },
-        "settings": {
-            "model": model,
-            "edits": str(edits),
-            "lanes": lanes,
-            "pictures": pictures,
-            "psi": psi,
-            "label": label,
-            **chosen,
-        },
-        "versions": versions(),
-    }
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    click.echo(_told(summary))
-    if folder.counts[INVALID]:
-        click.echo(f"{folder.counts[INVALID]} of the lines are invalid; results.jsonl says why")
-    click.echo(f"see {out}")
-    if run.interrupted:
-        click.echo("interrupted; the same command with --resume goes on", err=True)
-        raise click.exceptions.Exit(130)
+    try:
+        with disk_errors(out, _GO_ON), BatchBar(error_console) as bar:
+            summary = run(
+                edits,
+                model,
+                out,
+                lanes=lanes,
+                pictures=pictures,
+                resume=resume,
+                overwrite=overwrite,
+                psi=psi,
+                label=label,
+                on_progress=bar.update,
+                **chosen,
+            )
+    except BatchInterrupted as stopped:
+        _tell(stopped.summary, out)
+        click.echo(f"interrupted; {_GO_ON}", err=True)
+        raise click.exceptions.Exit(130) from None
+    except SystemExit:
+        click.echo(f"terminated; {_GO_ON}", err=True)
+        raise
+    _tell(summary, out)
 
 
-def _digest_of(basis: str | None) -> str | None:
-    """A hash of the basis that all lines may move in, which is another one if it was fitted anew."""
-    return None if basis is None else hashlib.sha256(Path(basis).read_bytes()).hexdigest()
-
-
-def _told(summary: dict[str, Any]) -> str:
-    counts, this_run = summary["outcomes"], summary["this_run"]
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "none"
-    return (
-        f"{summary['edits']} edits: {outcomes}\n"
-        f"{this_run['edits_per_second']:.2f} edits/s ({this_run['edits']} in {this_run['seconds']:.1f} s), "
-        f"lanes {this_run['occupancy']:.0%} occupied"
+def _tell(summary: BatchSummary, out: Path) -> None:
+    state = summary.state
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(summary.outcomes.items())) or "none"
+    click.echo(f"{state.total} edits: {outcomes}")
+    click.echo(
+        f"{state.edits_per_second:.2f} edits/s ({state.dragged} in {state.seconds:.1f} s, "
+        f"and {state.compile_seconds:.1f} s of compiling), lanes {state.stats.occupancy:.0%} occupied"
     )
+    if invalid := summary.outcomes.get(INVALID):
+        click.echo(f"{invalid} of the lines are invalid; results.jsonl says why")
+    click.echo(f"see {out}")

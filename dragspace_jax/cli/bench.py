@@ -8,7 +8,7 @@ import click
 
 from dragspace_jax.benchmarks.drag_speed import WITHOUT_TORCH, make_plan, perform
 from dragspace_jax.benchmarks.machine import cores, has_torch, share_accelerator
-from dragspace_jax.cli.folders import make_folder
+from dragspace_jax.folders import make_folder
 
 
 @click.command(

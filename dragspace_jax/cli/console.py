@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-_progress_console = Console(stderr=True)
+error_console = Console(stderr=True)
 
 
 def progress() -> Progress:
@@ -16,7 +20,39 @@ def progress() -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=_progress_console,
+        console=error_console,
         transient=True,
-        disable=not _progress_console.is_terminal,
+        disable=not error_console.is_terminal,
     )
+
+
+@contextmanager
+def fitting() -> Iterator[Callable[[int], None]]:
+    """A bar for a basis that may have to be fitted; gives what is called with the number of samples done."""
+    from dragspace_jax.spaces.fit import DEFAULT_SAMPLES
+
+    with progress() as bar:
+        task = bar.add_task("sampling", total=DEFAULT_SAMPLES, visible=False)
+        yield lambda done: bar.update(task, completed=done, visible=True)
+
+
+class _OnConsole(logging.Handler):
+    """Shows what the library logs, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else None
+        error_console.print(record.getMessage(), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def library_messages() -> Iterator[None]:
+    """Show what the library has to say, above a bar if there is one."""
+    logger, handler = logging.getLogger("dragspace_jax"), _OnConsole()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dragspace_jax.cli.describe import describe
+from dragspace_jax.cli.errors import disk_errors
 from dragspace_jax.convert import convert as convert_file
 
 
@@ -29,7 +30,8 @@ def convert(source: Path, out: Path, force: bool, with_discriminator: bool) -> N
     the file itself tells. Nothing that stands in it is run, and neither PyTorch nor TensorFlow is needed.
     """
     start = time.perf_counter()
-    with Console(stderr=True).status(f"converting {escape(source.name)}"):
+    told = Console(stderr=True).status(f"converting {escape(source.name)}")
+    with disk_errors(out, "run the command again"), told:
         checkpoint = convert_file(source, out, force=force, with_discriminator=with_discriminator)
     click.echo(f"{checkpoint.format}: {describe(checkpoint.generator.config)}")
     if checkpoint.discriminator is not None:

@@ -11,12 +11,13 @@ from rich.table import Table
 
 from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
 from dragspace_jax.cli.console import progress
-from dragspace_jax.cli.inputs import seed_latents
+from dragspace_jax.cli.errors import disk_errors
 from dragspace_jax.cli.page import Section, write_page
-from dragspace_jax.cli.recipes import PACED
-from dragspace_jax.cli.report import prepare_folder, summary, write_drag
-from dragspace_jax.cli.space_options import SpaceName, SpaceOptions, make_space
 from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
+from dragspace_jax.drag.recipes import complete_settings
+from dragspace_jax.inputs import seed_latents
+from dragspace_jax.results import save_drag, summary
+from dragspace_jax.spaces.options import SpaceName, SpaceOptions, make_space
 
 Points = tuple[tuple[float, float], ...]
 SPACES: tuple[SpaceName, ...] = ("w+", "pca")
@@ -55,11 +56,14 @@ EDITS = (
     ),
     DemoEdit(title="narrow an eye", model="critters-cat", seed=4, handles=((58, 50),), targets=((57, 61),)),
 )
-SETTINGS = {
-    "w+": DragSettings(learning_rate=2e-3, steps=200),  # the rate of the DragGAN paper
-    "pca": dataclasses.replace(PACED, steps=200),
-}
+STEPS = 200
 PSI = 1.0
+
+
+def _settings(space: SpaceName, resolution: int) -> DragSettings:
+    if space == "w+":
+        return DragSettings(learning_rate=2e-3, steps=STEPS)  # the rate of the DragGAN paper
+    return complete_settings("paced", SpaceOptions(space=space), resolution, {"steps": STEPS})
 
 
 def _flipped(points: Points) -> list[tuple[float, float]]:
@@ -85,7 +89,9 @@ def demo(out: Path) -> None:
     """Drag points on images of both embedded models and write a page of pictures, index.html."""
     models = {name: load(name) for name in EMBEDDED_MODELS}
     spaces = {
-        (name, space): make_space(model, SpaceOptions(name=space)) for name, model in models.items() for space in SPACES
+        (name, space): make_space(model, SpaceOptions(space=space))
+        for name, model in models.items()
+        for space in SPACES
     }
     results: list[tuple[DemoEdit, SpaceName, DragResult]] = []
     sections = []
@@ -96,7 +102,7 @@ def demo(out: Path) -> None:
             start = seed_latents(model, [edit.seed], psi=PSI)[0]
             for space in SPACES:
                 bar.update(task, description=f"{edit.model.removeprefix('critters-')}: {edit.title}, {space}")
-                settings = SETTINGS[space].resolved(model.config)
+                settings = _settings(space, model.config.resolution).resolved(model.config)
                 result = drag_one(
                     model,
                     start,
@@ -106,9 +112,16 @@ def demo(out: Path) -> None:
                     settings=settings,
                 )
                 folder = f"{edit.model}-{edit.title.replace(' ', '-')}-{space.replace('+', 'plus')}"
-                details = {**dataclasses.asdict(edit), "space": space, "psi": PSI}
-                prepare_folder(out / folder)
-                write_drag(out / folder, model, result, settings, pictures="all", details=details)
+                with disk_errors(out, "run the command again"):
+                    save_drag(
+                        out / folder,
+                        model,
+                        result,
+                        settings,
+                        space=spaces[edit.model, space],
+                        details={**dataclasses.asdict(edit), "psi": PSI},
+                        overwrite=True,
+                    )
                 results.append((edit, space, result))
                 sections.append(
                     Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=summary(result))

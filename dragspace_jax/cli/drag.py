@@ -8,28 +8,19 @@ from typing import Any
 import click
 import numpy as np
 
+from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.checkpoint import load
-from dragspace_jax.cli.console import progress
-from dragspace_jax.cli.drag_options import drag_settings, space_options, with_drag_options
-from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.inputs import load_one_latent, read_mask, seed_latents
-from dragspace_jax.cli.report import Pictures, prepare_folder, write_drag
-from dragspace_jax.cli.space_options import make_space
-from dragspace_jax.drag import drag_one, make_edit
-from dragspace_jax.spaces import PCA
-from dragspace_jax.spaces.pca import Basis
-
-
-def parse_points(option: str, text: str) -> np.ndarray:
-    """ "x,y;x,y" → [N, 2] as (y, x) float32. Raises UserError."""
-    try:
-        points = [[float(number) for number in part.split(",")] for part in text.strip().strip(";").split(";")]
-        array = np.array(points, np.float32)
-        if array.ndim != 2 or array.shape[1] != 2:
-            raise ValueError
-    except ValueError as error:
-        raise UserError(f'{option} {text!r} is not like "x,y;x,y", in pixels') from error
-    return array[:, ::-1]
+from dragspace_jax.cli.console import fitting, progress
+from dragspace_jax.cli.drag_options import with_drag_options
+from dragspace_jax.cli.errors import UserError, disk_errors
+from dragspace_jax.cli.inputs import parse_points
+from dragspace_jax.drag import EditRequest, drag_one, make_edit
+from dragspace_jax.drag.recipes import settings_of, space_of
+from dragspace_jax.folders import locked
+from dragspace_jax.inputs import read_latents, read_mask, seed_latents
+from dragspace_jax.results import Pictures, refuse_drag, write_drag
+from dragspace_jax.spaces.options import make_space
+from dragspace_jax.stylegan2 import Latents
 
 
 @click.command(
@@ -48,6 +39,7 @@ def parse_points(option: str, text: str) -> np.ndarray:
 @with_drag_options
 @click.option("--pictures", type=click.Choice(["none", "final", "all"]), default="all", show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
+@click.option("--overwrite", is_flag=True, help="Replace what an earlier drag left in the folder.")
 def drag(
     model: str,
     seed: int | None,
@@ -60,6 +52,7 @@ def drag(
     invert_mask: bool,
     pictures: Pictures,
     out: Path,
+    overwrite: bool,
     **chosen: Any,
 ) -> None:
     """Drag handles to targets on the image of a seed or of latents.
@@ -69,42 +62,30 @@ def drag(
     """
     if (seed is None) == (latents is None):
         raise UserError("give either --seed or --latents")
-    options = space_options(chosen)
+    named = check_choices(chosen)
+    options = space_of(named)
     if latents is not None and label is not None and not options.fits:
         raise UserError("--label goes with --seed, or with --space pca without --basis; latents are mapped already")
     if invert_mask and mask is None:
         raise UserError("--invert-mask needs --mask")
     handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
+    refuse_drag(out, overwrite=overwrite)  # before the model is read
     generator = load(model)
-    stays = None if mask is None else read_mask(mask, side=generator.config.resolution, invert=invert_mask)
-    settings = drag_settings(chosen).resolved(generator.config, masked=stays is not None)
+    side = generator.config.resolution
+    stays = None if mask is None else read_mask(mask, side=side, invert=invert_mask)
+    settings = settings_of(named, side).resolved(generator.config, masked=stays is not None)
     if seed is not None:
-        start = seed_latents(generator, [seed], psi=psi, label=label)[0]
+        start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])
     else:
         assert latents is not None  # one of the two is there
-        start = load_one_latent(latents, generator.config)
-    chart = make_space(generator, options, label)
+        start = read_latents(latents, generator)
+    with fitting() as on_progress:
+        space = make_space(generator, options, label, on_progress=on_progress)
+    request = EditRequest(
+        latents=start, handles_yx=handles_yx, targets_yx=targets_yx, mask=stays, space=space, settings=settings
+    )
+    make_edit(generator, request)  # raises before anything is written
 
-    make_edit(handles_yx, targets_yx, generator.config.resolution, stays)  # raises before anything is written
-    prepare_folder(out)
-
-    with progress() as bar:
-        task = bar.add_task("dragging", total=settings.steps)
-
-        def show(iteration: int, handles_yx: np.ndarray) -> None:
-            far = np.linalg.norm(targets_yx - handles_yx, axis=1).max()
-            bar.update(task, completed=iteration, description=f"dragging, {far:.1f} px to go")
-
-        result = drag_one(
-            generator,
-            start,
-            handles_yx,
-            targets_yx,
-            mask=stays,
-            space=chart,
-            settings=settings,
-            on_progress=show,
-        )
     details = {
         "model": model,
         "seed": seed,
@@ -115,16 +96,31 @@ def drag(
         "targets": targets,
         "mask": None if mask is None else str(mask),
         "invert_mask": invert_mask,
-        "space": chart.name,
-        "layers": chart.layers,
-        "components": len(chart.components) if isinstance(chart, Basis) else None,
-        "shared": chart.shared if isinstance(chart, PCA) else None,
-        "basis": chosen["basis"],
-        "whiten": options.whiten,
-        "recipe": chosen["recipe"],
+        "basis": options.basis,
+        "recipe": named["recipe"],
     }
-    write_drag(out, generator, result, settings, pictures=pictures, details=details)
-    if np.abs(result.start - start).max() > 1e-4:
+    advice = "run the command again with --overwrite"
+    with disk_errors(out, advice), locked(out):
+        refuse_drag(out, overwrite=overwrite)
+        with progress() as bar:
+            task = bar.add_task("dragging", total=settings.steps)
+
+            def show(iteration: int, handles_yx: np.ndarray) -> None:
+                far = np.linalg.norm(targets_yx - handles_yx, axis=1).max()
+                bar.update(task, completed=iteration, description=f"dragging, {far:.1f} px to go")
+
+            result = drag_one(
+                generator,
+                start,
+                handles_yx,
+                targets_yx,
+                mask=stays,
+                space=space,
+                settings=settings,
+                on_progress=show,
+            )
+        write_drag(out, generator, result, settings, space=space, pictures=pictures, details=details)
+    if np.abs(result.start.ws - start.ws).max() > 1e-4:
         click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")

@@ -14,8 +14,9 @@ from PIL import Image
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
-from dragspace_jax.cli.folders import make_folder
-from dragspace_jax.cli.inputs import check_seed_options, load_latents, parse_seeds, seed_latents
+from dragspace_jax.cli.inputs import parse_seeds
+from dragspace_jax.folders import make_folder
+from dragspace_jax.inputs import check_seed_options, load_latents, seed_latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from dragspace_jax.cli.cache import configure_compilation_cache
+from dragspace_jax.cli.console import library_messages
 from dragspace_jax.cli.errors import user_errors
 
 # Listed here and not asked of the commands, whose modules import JAX: `dragspace --help` stays fast.
@@ -24,27 +25,31 @@ _COMMANDS = {
     "convert": "Turn a published checkpoint into a model folder.",
     "demo": "Drag points on images of the embedded models and write a page of pictures.",
     "drag": "Drag handle points to target points on one image.",
-    "fit-pca": "Fit a basis to drag in: principal components of W, or of finished drags.",
+    "fit-pca": "Fit a basis to drag in: principal components of W.",
     "generate": "Write images of seeds or latents, and a contact sheet.",
     "inspect": "Show what a model folder or a published checkpoint holds.",
 }
 
 
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
 @contextmanager
 def orderly_termination() -> Iterator[None]:
-    """Let SIGTERM end the program as an exception does, so that half-written files are cleared away; code 143.
+    """Let SIGTERM, and SIGHUP of a closed terminal, end the program as an exception does, with code 128 + number.
 
-    Where the signal is already ignored or handled, or outside the main thread, nothing changes.
+    So half-written files are cleared away. Where a signal is already ignored (nohup) or handled, or outside the main
+    thread, nothing changes.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminate)
+    taken = [each for each in _ENDING if in_main_thread and signal.getsignal(each) is signal.SIG_DFL]
+    for each in taken:
+        signal.signal(each, _terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for each in taken:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
@@ -75,7 +80,7 @@ class LazyGroup(click.Group):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
-        with orderly_termination(), user_errors():
+        with orderly_termination(), user_errors(), library_messages():
             return super().invoke(ctx)
 
 

@@ -1,40 +1,5 @@
 """Batches whose edits take no time."""
 
-from __future__ import annotations
+from tests.batch.instant import instant
 
-from collections.abc import Iterable, Iterator
-from types import SimpleNamespace
-
-import numpy as np
-import pytest
-
-from dragspace_jax.cli import batch_run
-from dragspace_jax.drag import BatchStats, EditRequest, LaneResult, Outcome
-
-
-@pytest.fixture
-def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Edits that end at once, with their handles at the targets; `stop_after` results comes Ctrl-C."""
-    control = SimpleNamespace(ran=[], stop_after=None)
-
-    def ended(edits: Iterable[EditRequest]) -> Iterator[LaneResult]:
-        for request in edits:
-            if len(control.ran) == control.stop_after:
-                raise KeyboardInterrupt
-            control.ran.append(request)
-            handles = np.asarray(request.targets_yx)
-            ws = np.asarray(request.ws) + 1
-            yield LaneResult(
-                id=request.id, outcome=Outcome.REACHED, ws=ws, handles_yx=handles, targets_yx=handles, steps=1
-            )
-
-    class Batch:
-        def __init__(self, edits: Iterable[EditRequest]) -> None:
-            self.stats = BatchStats(lanes=2, busy=1)
-            self._results = ended(edits)
-
-        def __iter__(self) -> Iterator[LaneResult]:
-            return self._results
-
-    monkeypatch.setattr(batch_run, "drag_many", lambda model, edits, lanes: Batch(edits))
-    return control
+__all__ = ["instant"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +14,21 @@ from click.testing import Result
 from PIL import Image
 from rich.console import Console
 
-from dragspace_jax.cli.batch_lines import BatchLines
-from dragspace_jax.cli.batch_progress import SECONDS_BETWEEN_LINES, BatchProgress, duration
+from dragspace_jax.batch import BatchState
+from dragspace_jax.batch.names import BatchLines
+from dragspace_jax.cli.batch_bar import SECONDS_BETWEEN_LINES, BatchBar, duration
 from dragspace_jax.drag import BatchStats
-from tests.cli.batch_edits import edit, records, write
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
+from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
 QUICK = ("--steps", 4, "--lr", 0.05, "--lanes", 2)
 
 
-def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+def test_it_writes_the_whole_folder(
+    dragspace: Run, tiny_folder: Path, tiny_generator: Generator, tmp_path: Path
+) -> None:
     np.save(tmp_path / "start.npy", np.random.RandomState(0).standard_normal((8, 16)).astype(np.float32))
     mask = np.zeros((32, 32), np.uint8)
     mask[20:] = 255
@@ -61,7 +67,13 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
     assert sum(summary["outcomes"].values()) == 6
     assert summary["this_run"]["edits"] == 5
     assert 0 < summary["this_run"]["occupancy"] <= 1
-    assert summary["settings"]["lr"] == 0.05
+    assert summary["settings"]["learning_rate"] == 0.05
+    assert summary["space"] == {"name": "pca", "layers": 6, "components": 16, "whiten": 0.0, "shared": False}
+    assert (summary["recipe"], summary["settings"]["pace"], summary["engine_with_mask"]) == ("paced", 12.0, "whole")
+    assert summary["fingerprint"] == fingerprint(tiny_generator)
+    assert summary["this_run"]["lanes"] == 2
+    assert summary["whole_job"]["runs"] == 1
+    assert None not in summary["settings"].values()
     assert "jax" in summary["versions"]
 
 
@@ -106,7 +118,8 @@ def test_bad_lines_are_results_and_the_others_run(
         edit(id="k", mask="n" * 300),
         edit(id="line-000021"),
         "{}",
-        edit(id="l", radius_track=1e30, lr=1e30, psi=1e30),
+        edit(id="l", radius_track=512, lr=1e30, psi=1e30),
+        edit(id="m", radius_motion=513),
     )
     out = tmp_path / "out"
     result = dragspace("batch", edits, "--model", tiny_folder, "--out", out, "--pictures", "none", *QUICK)
@@ -119,6 +132,7 @@ def test_bad_lines_are_results_and_the_others_run(
         "line-000005": "longer than",
         "line-000006": 'the id "a" is that of line 1 already',
         "b": 'lr: "fast" is not a number',
+        "m": "a patch larger than the image",
         "line-000008": 'the id "b" is that of line 7 already',
         "c": "the shape is [3, 16]",
         "cc": "label goes with seed",
@@ -128,13 +142,13 @@ def test_bad_lines_are_results_and_the_others_run(
         "g": "no classes",
         "h": "layers is 9",
         "i": "steps is 0",
-        "j": "belong to --space pca",
+        "j": "components belongs to",
         "k": "name too long",
         "line-000020": "either seed or latents",
     }.items():
         assert reason in reasons.pop(name).replace("File name", "name")
     assert not reasons
-    assert "17 of the lines are invalid" in result.output
+    assert "18 of the lines are invalid" in result.output
 
 
 def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
@@ -157,11 +171,12 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--model", "nowhere"), "unknown model 'nowhere'"),
         (("--lanes", "many"), "'many' is neither auto nor a whole number"),
         (("--lanes", 0), "'0' is neither auto"),
-        (("--lr", -1), "learning_rate is -1"),
+        (("--lr", -1), "--lr is -1.0; it must be a finite number above 0"),
         (("--layers", 9), "layers is 9"),
         (("--psi", "nan"), "--psi nan"),
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
+        (("--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
     ],
 )
 def test_bad_options_end_the_command(
@@ -181,11 +196,12 @@ def test_a_missing_file_ends_the_command(dragspace: Run, tiny_folder: Path, tmp_
     assert "does not exist" in result.output
 
 
-def test_an_empty_file_is_a_batch_of_nothing(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+def test_an_empty_file_ends_the_command(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
     edits = write(tmp_path / "edits.jsonl", "")
     result = dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    assert "0 edits: none" in result.output
+    assert result.exit_code == 2
+    assert "holds no edits" in result.output
+    assert not (tmp_path / "out").exists()
 
 
 def test_names_of_files_are_safe_and_unequal(tmp_path: Path) -> None:
@@ -205,7 +221,7 @@ def test_progress_tells_of_lines_that_do_not_run(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[int, int]] = []
-    monkeypatch.setattr(BatchProgress, "update", lambda self, read, stats: told.append((read, len(instant.ran))))
+    monkeypatch.setattr(BatchBar, "update", lambda self, state: told.append((state.settled, len(instant.ran))))
     edits = write(tmp_path / "edits.jsonl", "{", edit(layers=9), edit())
     command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none", *QUICK)
     assert dragspace(*command).exit_code == 0
@@ -215,23 +231,38 @@ def test_progress_tells_of_lines_that_do_not_run(
     assert told == [(1, 1), (2, 1), (3, 1)]
 
 
+def state(**changes: Any) -> BatchState:
+    """30 of 40 edits ended after 300 iterations in all; half of the other ten's iterations are done."""
+    values = {"settled": 30, "total": 40, "dragged": 30, "steps": 300, "seconds": 7.0, "compile_seconds": 100.0}
+    return BatchState(**{**values, "stats": BatchStats(lanes=10, busy=10, lane_steps=350), **changes})
+
+
+def test_the_time_left_counts_iterations_and_no_compiling() -> None:
+    assert state().seconds_left == pytest.approx(1.0)
+    assert state(compile_seconds=0.0).seconds_left == pytest.approx(1.0)
+    assert state().edits_per_second == pytest.approx(30 / 7)
+    assert np.isnan(state(dragged=0, steps=0).seconds_left)
+    # The first of many lanes' edits that ends says nothing else than the last one: no jump by the number of lanes.
+    first = state(settled=1, dragged=1, steps=10, seconds=2.0, stats=BatchStats(lanes=10, busy=9, lane_steps=100))
+    assert first.seconds_left == pytest.approx(6.0)
+
+
 def test_progress_off_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
-    stats = BatchStats(lanes=8, busy=7, done=30)
-    with BatchProgress(100, Console(stderr=True, force_terminal=False), clock=lambda: now) as progress:
-        progress.update(10, stats)
+    with BatchBar(Console(stderr=True, force_terminal=False), clock=lambda: now) as bar:
+        bar.update(state(settled=10))
         now = 2 * SECONDS_BETWEEN_LINES
-        progress.update(40, stats)
-        progress.update(41, stats)
-    assert capsys.readouterr().err == "40 of 100 edits, 1.00 edits/s, 7 of 8 lanes busy, 1:00 min left\n"
+        bar.update(state())
+        bar.update(state(settled=31))
+    assert capsys.readouterr().err == "30 of 40 edits, 4.29 edits/s, 10 of 10 lanes busy, 1 s left\n"
 
 
 def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    with BatchProgress(100, Console(stderr=True, force_terminal=True, width=120)) as progress:
-        progress.update(40, BatchStats(lanes=8, busy=7, done=30))
+    with BatchBar(Console(stderr=True, force_terminal=True, width=120)) as bar:
+        bar.update(state())
     shown = capsys.readouterr().err
-    assert "40/100" in shown
-    assert "7 of 8 lanes busy" in shown
+    assert "30/40" in shown
+    assert "10 of 10 lanes busy" in shown
 
 
 def test_durations() -> None:

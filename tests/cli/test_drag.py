@@ -21,7 +21,9 @@ QUICK = ("--steps", 8, "--lr", 0.05)
 
 
 BASIS = PCA(mean=jnp.zeros(16), components=jnp.eye(16)[:4], variance=jnp.arange(4.0, 0.0, -1.0), scale=jnp.ones(4))
-MOVES = Displacement(components=jnp.eye(32).reshape(32, 2, 16)[:3], variance=jnp.ones(3), scale=jnp.ones(3), layers=2)
+MOVES = Displacement(
+    components=jnp.eye(32).reshape(32, 2, 16)[:3], variance=4 * jnp.ones(3), scale=jnp.ones(3), layers=2
+)
 
 
 def stored(path: Path) -> dict[str, np.ndarray]:
@@ -51,7 +53,9 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
     latents = kept["ws"]
     np.testing.assert_array_equal(latents[6:], kept["start"][6:])
     assert np.abs(latents[:6] - kept["start"][:6]).max() > 1e-3
-    assert record["settings"]["space"] == "pca"  # the paced recipe
+    assert record["space"]["name"] == "pca"  # the paced recipe
+    assert (record["recipe"], record["settings"]["pace"], record["settings"]["feature_block"]) == ("paced", 12.0, 16)
+    assert None not in record["settings"].values()
     assert trace["handles"].shape == (steps, 1, 2)
     assert trace["handles"][0, 0].tolist() == [12.0, 14.0]
     assert trace["latents"].shape == (steps, 8, 16)
@@ -85,7 +89,7 @@ def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> 
     Image.fromarray(mask).save(tmp_path / "mask.png")
     for name, more in {
         "w": ("--space", "w"),
-        "pca": ("--space", "pca", "--components", 4, "--whiten", 1, "--solver", "adam-norm", "--half-life", 9),
+        "pca": ("--space", "pca", "--components", 4, "--whiten", 1),
         "shared": ("--space", "pca", "--shared"),
         "mask": ("--mask", tmp_path / "mask.png"),
         "inverted": ("--mask", tmp_path / "mask.png", "--invert-mask"),
@@ -94,6 +98,29 @@ def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> 
     }.items():
         result = dragspace(*arguments(tiny_folder, tmp_path / name, "--pictures", "none", "--steps", 2, *more))
         assert result.exit_code == 0, (name, result.output)
+
+
+def test_a_basis_of_displacements_is_still_read(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    save_space(MOVES, tmp_path / "moves.npz")
+    more = ("--basis", tmp_path / "moves.npz", "--components", 2, "--whiten", 0.5, "--steps", 2, "--pictures", "none")
+    dragged = dragspace(*arguments(tiny_folder, tmp_path / "out", *more))
+    assert dragged.exit_code == 0, dragged.output
+    record = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert record["space"] == {"name": "displacement", "layers": 2, "components": 2, "whiten": 0.5}
+    assert record["basis"] == str(tmp_path / "moves.npz")
+
+
+def test_an_earlier_drag_is_not_overwritten_unasked(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("of an earlier drag")
+    more = ("--steps", 2, "--pictures", "none")
+    refused = dragspace(*arguments(tiny_folder, tmp_path, *more))
+    assert refused.exit_code == 2
+    assert f"{tmp_path / 'result.json'} is there already: --overwrite replaces it" in refused.output
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+    (tmp_path / "drag.gif").touch()
+    anew = dragspace(*arguments(tiny_folder, tmp_path, *more, "--overwrite"))
+    assert anew.exit_code == 0, anew.output
+    assert {path.name for path in tmp_path.iterdir()} == {"trace.npz", "latents.npz", "result.json"}
 
 
 def _bad_files(folder: Path) -> None:
@@ -127,11 +154,11 @@ def _bad_files(folder: Path) -> None:
         (("--latents", "shape.npy"), "either --seed or --latents"),
         (("--layers", 9), "layers is 9; the model has 8"),
         (("--space", "pca", "--components", 99), "components is 99"),
-        (("--space", "w+", "--components", 4), "belong to --space pca"),
-        (("--recipe", "published", "--whiten", 1), "--whiten belongs to --space pca"),
-        (("--space", "displacement"), "needs its --basis"),
-        (("--basis", "pca.npz", "--space", "w"), "--basis belongs to --space pca or displacement, not to --space w"),
-        (("--basis", "pca.npz", "--space", "displacement"), "holds a basis of kind pca"),
+        (("--space", "w+", "--components", 4), "--components belongs to --space pca or a --basis, not to --space w+"),
+        (("--recipe", "published", "--whiten", 1), "--whiten belongs to --space pca or a --basis, not to --space w+"),
+        (("--space", "displacement"), "'displacement' is not one of"),
+        (("--basis", "pca.npz", "--space", "w"), "--basis belongs to --space pca, not to --space w"),
+        (("--basis", "moves.npz", "--space", "pca"), "holds a basis of kind displacement; leave --space out"),
         (("--basis", "pca.npz", "--components", 5), "components is 5; the basis has 4"),
         (("--basis", "pca.npz", "--whiten", 2), "power of whitening is 2.0"),
         (("--basis", "flat.npz", "--whiten", 1), "covariance is degenerate"),
@@ -139,18 +166,18 @@ def _bad_files(folder: Path) -> None:
         (("--basis", "wide.npz"), "width 17"),
         (("--basis", "moves.npz", "--shared"), "--shared belongs to --space pca"),
         (("--basis", "moves.npz", "--layers", 4), "layers is 4; the basis of displacements was fitted on 2"),
-        (("--basis", "plain.npz"), "has no basis"),
+        (("--basis", "plain.npz"), "has no components"),
         (("--basis", "."), "is not a file"),
         (("--basis", "missing.npz"), "does not exist"),
         (("--basis", "text.png"), "cannot be read"),
-        (("--momentum", 1), "momentum is 1.0; it must be below 1"),
-        (("--half-life", -1), "half_life is -1"),
-        (("--tolerance", 0), "tolerance is 0"),
-        (("--solver", "sgd"), "'sgd' is not one of"),
-        (("--feature-block", 128), "feature block 128"),
-        (("--lr", -1), "learning_rate is -1"),
-        (("--stall", -1), "stall is -1"),
-        (("--mask", "half.png", "--engine", "window"), "a mask needs 'whole'"),
+        (("--momentum", 1), "--momentum is 1.0; it must be a finite number from 0 below 1"),
+        (("--pace", -1), "--pace is -1.0; it must be a finite number from 0"),
+        (("--tolerance", 0), "--tolerance is 0.0; it must be a finite number above 0"),
+        (("--solver", "adam"), "No such option"),
+        (("--feature-block", 128), "--feature-block: feature block 128"),
+        (("--lr", -1), "--lr is -1.0; it must be a finite number above 0"),
+        (("--stall", -1), "--stall is -1; it must be a whole number from 0"),
+        (("--mask", "half.png", "--engine", "window"), "--engine is 'window'; an edit with a mask needs 'whole'"),
         (("--label", 1), "no classes"),
     ],
 )

@@ -1,9 +1,7 @@
-"""`dragspace fit-pca`: its files, drags in them, displacements of finished drags, and what it refuses."""
+"""`dragspace fit-pca`: its files, drags in them, and what it refuses."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,36 +13,13 @@ from click.testing import Result
 from PIL import Image
 
 from dragspace_jax.checkpoint import save_parameters
-from dragspace_jax.cli import space_options
-from dragspace_jax.cli.space_options import SpaceOptions, make_space
 from dragspace_jax.drag import DragSettings, EditRequest
-from dragspace_jax.spaces import PCA, Displacement, load_space, save_space
+from dragspace_jax.spaces import PCA, Displacement, save_space
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint, parameters
-from tests.cli.batch_edits import edit, records, write
+from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
-LAYERS = 6
-
-
-@pytest.fixture(scope="module")
-def drags(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Generator) -> Path:
-    """A batch's folder: four drags that reached their targets, each another way, one that did not, one invalid."""
-    out = tmp_path_factory.mktemp("drags") / "out"
-    (out / "latents").mkdir(parents=True)
-    random, lines = np.random.RandomState(0), []
-    for number, outcome in enumerate(["reached"] * 4 + ["step limit", "invalid"]):
-        record = {"id": str(number), "line": number, "digest": "", "outcome": outcome}
-        if outcome != "invalid":
-            start = random.randn(8, 16).astype(np.float32)
-            end = start.copy()
-            end[:LAYERS] += random.randn(LAYERS, 16)
-            model = np.asarray(fingerprint(tiny_generator))
-            np.savez(out / "latents" / f"{number}.npz", ws=end, start=start, model=model)
-            record |= {"latents": f"latents/{number}.npz", "handles_xy": [[1, 1]]}
-        lines.append(record)
-    write(out / "results.jsonl", *lines)
-    return out
 
 
 def test_it_writes_a_basis_and_its_pictures(
@@ -86,50 +61,6 @@ def test_it_writes_a_basis_and_its_pictures(
     assert [path.name for path in out.parent.iterdir()] == ["basis.npz"]
 
 
-def test_displacements_of_finished_drags(dragspace: Run, tiny_folder: Path, tmp_path: Path, drags: Path) -> None:
-    """The batch's folder, and with it that of one drag."""
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    (alone / "result.json").write_text(json.dumps({"outcome": "reached"}))
-    shutil.copy(drags / "latents" / "4.npz", alone / "latents.npz")
-    out = tmp_path / "moves.npz"
-    command = ("fit-pca", "--model", tiny_folder, "--from-drags", drags, "--from-drags", alone, "--rows", 2)
-    result = dragspace(*command, "--out", out)
-    assert result.exit_code == 0, result.output
-    assert "5 of 7 drags reached their targets (1 invalid, 5 reached, 1 step limit), over 6 layers" in result.output
-    basis = load_space(out)
-    assert isinstance(basis, Displacement)
-    assert basis.components.shape == (5, LAYERS, 16)
-    with np.load(drags / "latents" / "0.npz") as arrays:
-        moved = (arrays["ws"] - arrays["start"])[:LAYERS].reshape(-1)
-    flat = np.asarray(basis.components).reshape(5, -1)
-    np.testing.assert_allclose(flat.T @ (flat @ moved), moved, atol=1e-4)
-    assert out.with_suffix(".scree.png").is_file()
-    assert out.with_suffix(".traversal.png").is_file()
-
-    points = ("--seed", 3, "--handles", "12,14", "--targets", "20,14", "--steps", 2, "--pictures", "none")
-    more = ("--basis", out, "--components", 4, "--whiten", 0.5)
-    dragged = dragspace("drag", "--model", tiny_folder, *points, *more, "--out", tmp_path / "drag")
-    assert dragged.exit_code == 0, dragged.output
-    settings = json.loads((tmp_path / "drag" / "result.json").read_text())["settings"]
-    assert (settings["space"], settings["layers"], settings["components"]) == ("displacement", LAYERS, 4)
-    assert (settings["basis"], settings["whiten"], settings["shared"]) == (str(out), 0.5, None)
-
-
-def test_batches_keep_where_their_drags_began(
-    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
-) -> None:
-    edits = write(tmp_path / "edits.jsonl", edit(), edit(seed=4))
-    out = tmp_path / "out"
-    command = ("batch", edits, "--model", tiny_folder, "--pictures", "none", "--out", out)
-    assert dragspace(*command).exit_code == 0
-    fitted = dragspace(
-        "fit-pca", "--model", tiny_folder, "--from-drags", out, "--no-pictures", "--out", tmp_path / "b.npz"
-    )
-    assert "1 principal displacements" in fitted.output, fitted.output  # these edits add 1 everywhere
-    assert "2 of 2 drags reached their targets (2 reached), over 8 layers" in fitted.output
-
-
 def test_lines_of_a_batch_name_bases(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
 ) -> None:
@@ -152,7 +83,7 @@ def test_lines_of_a_batch_name_bases(
         edit(id="many", basis="pca.npz", components=9),
     )
     command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none")
-    chosen = ("--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--solver", "adam-norm", "--half-life", 7)
+    chosen = ("--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--stall", 7)
     result = dragspace(*command, *chosen)
     assert result.exit_code == 0, result.output
     ran: dict[str, EditRequest] = {request.id: request for request in instant.ran}
@@ -165,12 +96,12 @@ def test_lines_of_a_batch_name_bases(
         "command": ("pca", 3, 2), "same": ("pca", 3, 1), "other": ("displacement", 2, 2), "w": ("w", 6, None),
     }  # fmt: skip
     settings = {name: request.settings or DragSettings() for name, request in ran.items()}
-    assert {(each.solver, each.half_life) for each in settings.values()} == {("adam-norm", 7.0)}
+    assert {each.stall for each in settings.values()} == {7}
     assert (settings["other"].momentum, settings["other"].tolerance) == (0.5, 1.0)
-    assert (settings["w"].momentum, settings["w"].learning_rate, settings["w"].pace) == (0.3, 3e-3, 0.0)
+    assert (settings["w"].momentum, settings["w"].learning_rate, settings["w"].pace) == (0.3, 3e-3, 12.0)
     found = records(tmp_path / "out")
     for name, reason in {
-        "missing": "does not exist", "nul": "null", "long": "too long", "contradiction": "belongs to --space pca",
+        "missing": "does not exist", "nul": "null", "long": "too long", "contradiction": "basis belongs to",
         "many": "the basis has 4",
     }.items():  # fmt: skip
         assert reason in found[name]["reason"].replace("File name", "name")
@@ -178,22 +109,6 @@ def test_lines_of_a_batch_name_bases(
     # Another basis under the same name is not gone on with.
     save_space(basis.truncated(3), tmp_path / "edits" / "pca.npz")
     assert "another line, model or option" in dragspace(*command, *chosen, "--resume").output
-
-
-def test_a_kept_basis_is_used_again_and_a_damaged_one_fitted_anew(
-    tiny_generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(space_options, "cache_folder", lambda: tmp_path)
-    options = SpaceOptions(name="pca", components=4)
-    make_space(tiny_generator, options)
-    assert "fitting a PCA basis" in capsys.readouterr().err
-    (kept,) = (tmp_path / "bases").iterdir()
-    assert kept.name == f"pca-{fingerprint(tiny_generator)}-100000.npz"
-    make_space(tiny_generator, options)
-    assert capsys.readouterr().err == ""
-    kept.write_bytes(b"damaged")
-    assert make_space(tiny_generator, options).dim(16) == 4 * 6
-    assert "is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -206,34 +121,16 @@ def test_a_kept_basis_is_used_again_and_a_damaged_one_fitted_anew(
         (("--layers", 9), "layers is 9; the model has 8"),
         (("--label", 1), "no classes"),
         (("--out", "basis.npy"), "must end in .npz"),
-        (("--from-drags", "none"), "'none' does not exist"),
-        (("--from-drags", "."), "no results.jsonl of dragspace batch"),
-        (("--from-drags", "drags", "--samples", 5), "belong to a PCA of W"),
-        (("--from-drags", "drags", "--components", 5), "4 of 6 drags reached their targets"),
-        (("--from-drags", "one"), "1 of 1 drags reached their targets (1 reached); a basis of displacements needs"),
-        (("--from-drags", "old"), "no array `model`; it has ws; a drag of this version says where it began"),
-        (("--from-drags", "other"), "the drag was of another model"),
-        (("--from-drags", "gone"), "no such file, though its drag reached"),
-        (("--from-drags", "torn"), "not the result of a drag"),
+        (("--from-drags", "."), "No such option"),
     ],
 )
 def test_mistakes_are_one_line(
     dragspace: Run,
     tiny_folder: Path,
     tmp_path: Path,
-    drags: Path,
-    monkeypatch: pytest.MonkeyPatch,
     more: tuple[object, ...],
     message: str,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(drags, "drags")
-    for name in ("one", "old", "other", "gone", "torn"):
-        Path(name).mkdir()
-        (Path(name) / "result.json").write_text("{" if name == "torn" else json.dumps({"outcome": "reached"}))
-    shutil.copy(drags / "latents" / "0.npz", "one/latents.npz")
-    np.savez("old/latents.npz", ws=np.zeros((8, 16), np.float32))
-    np.savez("other/latents.npz", ws=np.zeros((8, 16), np.float32), model=np.asarray("another"))
     result = dragspace("fit-pca", "--model", tiny_folder, "--out", tmp_path / "new" / "basis.npz", *more)
     assert result.exit_code == 2, result.output
     lines = result.output.strip().splitlines()

@@ -1,0 +1,299 @@
+"""A batch on its way between the file of edits, the lanes and the folder of results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dragspace_jax.batch.folder import BatchFolder, Entry
+from dragspace_jax.batch.lines import EditLine, LineError, check_choices, parse_line
+from dragspace_jax.batch.names import BatchLines
+from dragspace_jax.batch.pictures import Picture, Pictures, PictureWriter
+from dragspace_jax.batch.requests import RequestMaker
+from dragspace_jax.batch.resume import Digests, Earlier
+from dragspace_jax.batch.summary import BatchState, BatchSummary
+from dragspace_jax.checkpoint import load
+from dragspace_jax.drag import BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
+from dragspace_jax.drag.recipes import SETTING_KEYS, space_of
+from dragspace_jax.errors import DragspaceError, renamed
+from dragspace_jax.folders import locked
+from dragspace_jax.inputs import read_latents
+from dragspace_jax.results import versions, write_json
+from dragspace_jax.spaces.options import space_name
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
+
+_SECONDS_BETWEEN_SUMMARIES = 15.0
+_KEYS = {field: key for key, field in SETTING_KEYS.items()}
+_log = logging.getLogger(__name__)
+
+
+class BatchInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a batch; what had finished is in the folder, and `resume` goes on with it.
+
+    Attributes:
+      summary: what the batch came to till then.
+    """
+
+    def __init__(self, summary: BatchSummary) -> None:
+        super().__init__()
+        self.summary = summary
+
+
+def run(
+    edits: str | Path,
+    model: str | Path | Generator,
+    out: str | Path,
+    *,
+    lanes: int | Literal["auto"] = "auto",
+    pictures: Pictures = "after",
+    resume: bool = False,
+    overwrite: bool = False,
+    psi: float = 0.7,
+    label: int | None = None,
+    on_progress: Callable[[BatchState], None] | None = None,
+    **chosen: Any,
+) -> BatchSummary:
+    """Drag all edits of a file, one JSON object a line, many at once.
+
+    Writes results.jsonl, a line an edit as it finishes, latents/ID.npz (`ws` after the edit and `start` before it,
+    [L, D]), images/ID.png and summary.json. A line that is no edit becomes a result with the outcome `invalid` and its
+    reason; the others run.
+
+    Args:
+      edits: the file; what its lines may hold, docs/settings.md says. Files they name are relative to it.
+      model: a generator, a model folder, or the name of an embedded model.
+      out: folder for the results.
+      lanes: edits at once; `auto`: what memory holds.
+      pictures: `after`: an image of each edit; `pair`: before and after, with the points; `none`.
+      resume: go on with what an interrupted run left in the folder, with the same lines, model and options.
+      overwrite: remove what an earlier run left in the folder.
+      psi: truncation of the seeds' latents, where lines do not say; 1 is none.
+      label: class of the seeds' images, likewise, for a model with classes.
+      on_progress: called for every line that needs nothing more.
+      chosen: how to drag where lines do not say, by the keys of lines: `recipe`, `space`, …, `lr`, `steps`, ….
+
+    Returns:
+      What it came to, as summary.json has it.
+
+    Raises:
+      BatchInterrupted: Ctrl-C; with the summary till then.
+      BatchError: no edits in the file, `resume` and `overwrite` at once, or lanes that do not fit in memory.
+      FolderError: results are there and neither is given, they are of another batch, or another run writes there.
+      DragspaceError: a value of `chosen`, the label or psi does not fit the model, or the model cannot be read.
+      OSError: a file cannot be written; the error names it. What had finished stays good for `resume`.
+    """
+    edits, out = Path(edits), Path(out)
+    if resume and overwrite:
+        raise BatchError("give either `resume` or `overwrite`", field="resume overwrite")
+    if not edits.is_file():
+        raise BatchError(f"{edits} is read twice, so it must be a file")
+    Earlier(out, resume=resume, overwrite=overwrite)  # raises before the model is read
+    named = check_choices({"recipe": "paced", **{key: value for key, value in chosen.items() if value is not None}})
+    lines = BatchLines(edits)
+    if not lines.total:
+        raise BatchError(f"{edits} holds no edits: give a JSON object a line")
+    generator = model if isinstance(model, Generator) else load(model)
+    space_name(space_of(named))  # raises if the basis cannot be read
+    digests = Digests(generator, {"psi": psi, "label": label, **named, "basis": _digest_of(named["basis"])})
+    if resume:
+        _check_same(Earlier(out, resume=True, overwrite=False), lines, digests)
+    maker = RequestMaker(generator, edits.parent, named, psi=psi, label=label)
+    for name, numbers in lines.repeated.items():
+        _log.warning("the id %s stands on lines %s; only the first is an edit", json.dumps(name), _listed(numbers))
+    with locked(out):
+        earlier = Earlier(out, resume=resume, overwrite=overwrite)
+        if resume:
+            _check_same(earlier, lines, digests)
+        resolved = {
+            "model": None if isinstance(model, Generator) else str(model),
+            "fingerprint": fingerprint(generator),
+            "file": str(edits),
+            "lanes": lanes,
+            "pictures": pictures,
+            "psi": psi,
+            "label": label,
+            **maker.resolved(),
+            "versions": versions(),
+        }
+        with closing(BatchFolder(earlier, fingerprint(generator), overwrite=overwrite)) as folder:
+            runner = _Runner(lines, digests, generator, maker, folder, pictures, resolved, earlier.job, on_progress)
+            return runner.run(lanes)
+
+
+class _Runner:
+    """Reads lines as the lanes need edits, and keeps results as they come."""
+
+    def __init__(
+        self,
+        lines: BatchLines,
+        digests: Digests,
+        model: Generator,
+        maker: RequestMaker,
+        folder: BatchFolder,
+        pictures: Pictures,
+        resolved: Mapping[str, Any],
+        earlier: Mapping[str, Any],
+        on_progress: Callable[[BatchState], None] | None,
+    ) -> None:
+        self._lines, self._digests, self._model, self._maker, self._folder = lines, digests, model, maker, folder
+        self._names = lines.names(folder.stems())
+        self._pictures, self._writer = pictures, PictureWriter(model, pictures)
+        self._resolved, self._earlier, self._on_progress = resolved, earlier, on_progress
+        self._running: dict[str, tuple[Entry, EditRequest]] = {}
+        self._settled = self._dragged = self._steps = 0
+        self._began = self._kept = time.perf_counter()
+        self._stats = BatchStats()
+
+    def run(self, lanes: int | Literal["auto"]) -> BatchSummary:
+        """Drag everything that the folder does not have yet; the summary is in the folder however it ends."""
+        batch = drag_many(self._model, self._requests(), lanes=lanes)
+        self._stats = batch.stats
+        self._keep_summary(interrupted=True)  # as it is until the end
+        interrupted = False
+        with self._writer:
+            try:
+                for result in batch:
+                    self._keep(result)
+                    self._settle()
+            except KeyboardInterrupt:
+                interrupted = True  # pictures of what finished are still made
+            except SystemExit:  # the program is told to end, by a signal
+                self._keep_summary(interrupted=True)
+                raise
+        summary = self._keep_summary(interrupted=interrupted)
+        if interrupted:
+            raise BatchInterrupted(summary)
+        return summary
+
+    def _state(self) -> BatchState:
+        compiling = getattr(self._stats, "compile_seconds", 0.0)
+        return BatchState(
+            settled=self._settled,
+            total=self._lines.total,
+            dragged=self._dragged,
+            steps=self._steps,
+            seconds=time.perf_counter() - self._began - compiling,
+            compile_seconds=compiling,
+            stats=self._stats,
+        )
+
+    def _keep_summary(self, *, interrupted: bool) -> BatchSummary:
+        self._kept = time.perf_counter()
+        summary = BatchSummary(
+            outcomes=dict(self._folder.counts),
+            interrupted=interrupted,
+            state=self._state(),
+            earlier=self._earlier,
+            resolved=self._resolved,
+        )
+        write_json(self._folder.out / "summary.json", summary.record())
+        return summary
+
+    def _settle(self) -> None:
+        self._settled += 1
+        if self._on_progress is not None:
+            self._on_progress(self._state())
+        if time.perf_counter() - self._kept > _SECONDS_BETWEEN_SUMMARIES:
+            self._keep_summary(interrupted=True)  # what it would be if this run were killed
+
+    def _requests(self) -> Iterator[EditRequest]:
+        """The edits of the file that are still to run."""
+        for number, raw in self._lines.read():
+            request = self._request(number, raw)
+            if request is None:
+                self._settle()
+            else:
+                yield request
+
+    def _request(self, number: int, raw: bytes) -> EditRequest | None:
+        """The line's edit; None if an earlier run finished it, or if there is none, which is recorded at once."""
+        digest = self._digests.of(raw)
+        try:
+            line = parse_line(raw, self._model.config.resolution)
+            name = self._names.claim(line.id, number)
+        except LineError as error:
+            name = self._names.claim_anyhow(error.id, number)
+            self._folder.write_invalid(Entry(id=name, line=number, digest=digest), str(error))
+            return None
+        if name in self._folder.finished:
+            self._complete(self._folder.finished[name], line)
+            return None
+        try:
+            request = self._maker.request(line, name)
+        except (DragspaceError, OSError) as error:
+            self._folder.write_invalid(Entry(id=name, line=number, digest=digest), _reason(error))
+            return None
+        entry = Entry(id=name, line=number, digest=digest, stem=self._names.stem(name))
+        self._running[name] = (entry, request)
+        return request
+
+    def _complete(self, record: dict[str, Any], line: EditLine) -> None:
+        """Make the picture of an edit that an earlier run finished, if that run ended before its picture was there."""
+        if self._pictures == "none" or "image" not in record or (self._folder.out / record["image"]).is_file():
+            return
+        try:
+            picture = Picture(
+                path=self._folder.out / record["image"],
+                start=self._maker.start(line) if self._pictures == "pair" else None,
+                latents=read_latents(self._folder.out / record["latents"], self._model),
+                handles_yx=line.handles_yx,
+                ended_yx=np.array(record["handles_xy"], np.float32)[:, ::-1],
+                targets_yx=line.targets_yx,
+                settings=self._maker.settings(line),
+            )
+        except (DragspaceError, OSError) as error:
+            _log.warning("%s cannot be made any more: %s", record["image"], _reason(error))
+        else:
+            self._writer.add(picture)
+
+    def _keep(self, result: DragResult) -> None:
+        entry, request = self._running.pop(result.id)
+        self._folder.write(result, entry, image=self._pictures != "none")
+        if result.outcome == Outcome.INVALID:
+            return
+        self._dragged += 1
+        self._steps += result.steps
+        assert result.handles_yx is not None  # only invalid edits have none
+        self._writer.add(
+            Picture(
+                path=self._folder.images / f"{entry.stem}.png",
+                start=result.start,
+                latents=result.latents,
+                handles_yx=np.asarray(request.handles_yx),
+                ended_yx=result.handles_yx,
+                targets_yx=np.asarray(request.targets_yx),
+                settings=request.settings or DragSettings(),
+            )
+        )
+
+
+def _check_same(earlier: Earlier, lines: BatchLines, digests: Digests) -> None:
+    earlier.check_same((name, digests.of(raw)) for name, raw in lines.named())
+
+
+def _digest_of(basis: str | None) -> str | None:
+    """A hash of the basis that all lines may move in, which is another one if it was fitted anew."""
+    return None if basis is None else hashlib.sha256(Path(basis).read_bytes()).hexdigest()
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5]))
+    return shown if len(numbers) <= 5 else f"{shown}, …"
+
+
+def _reason(error: DragspaceError | OSError) -> str:
+    """What is wrong with a line or its files, by the line's keys; an error that names no file is the system's."""
+    if isinstance(error, DragspaceError):
+        return renamed(error, _KEYS)
+    if error.filename is None:
+        raise error
+    return f"{error.filename}: {error.strerror}"

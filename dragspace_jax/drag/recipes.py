@@ -1,0 +1,144 @@
+"""Recipes of a drag: what everything means that nobody has said.
+
+`paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, and steps
+as long as a pace asks for. `published` is the loop of DragGAN as its authors run it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
+from dragspace_jax.spaces import Space
+from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
+
+RECIPES = ("paced", "published")
+PUBLISHED = DragSettings()
+PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
+"""For components of W as they lie in W."""
+_WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
+
+PACED_IN_WORDS = {
+    "learning_rate": "0.005, whitened 0.08, in W+ and W 0.003",
+    "feature_block": "half the image's side, at most 128",
+}
+"""{field: what `paced` makes of it}, where that depends on the space or the network."""
+
+SETTING_KEYS: dict[str, str] = {setting.key or field: field for field, setting in SETTINGS.items()}
+"""{key in edits files and on the command line: field of `DragSettings`}."""
+CHOICE_KEYS = ("recipe", *SPACE_OPTIONS, *SETTING_KEYS)
+"""All keys that say how to drag."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Where a drag moves and how.
+
+    Attributes:
+      name: of `RECIPES`.
+      space: for the model it was asked for.
+      settings: complete but for what depends on the edit's mask.
+    """
+
+    name: str
+    space: Space
+    settings: DragSettings
+
+
+_made: dict[tuple[str, str, int | None], Recipe] = {}
+
+
+def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
+    """A recipe for a model. Its basis is fitted once and kept in the user's cache; a second call costs nothing.
+
+    Args:
+      name: `paced`: 96 principal components of W at a steady pace; `published`: DragGAN's own loop in W+.
+      model: the generator.
+      label: class of the images, for a model with classes: the basis is one of theirs.
+
+    Raises:
+      EditError: no such recipe.
+      InputError: the label does not fit the model.
+    """
+    options = complete_space(name, SpaceOptions())
+    key = (name, fingerprint(model), label if options.fits else None)
+    if key not in _made:
+        _made[key] = Recipe(
+            name=name,
+            space=make_space(model, options, key[2]),
+            settings=complete_settings(name, options, model.config.resolution),
+        )
+    return _made[key]
+
+
+def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
+    """The options with the recipe's space if they name none. Raises EditError: no such recipe."""
+    _check(name)
+    if options.basis is not None or options.space is not None:
+        return options
+    return dataclasses.replace(options, space="pca" if name == "paced" else "w+")
+
+
+def complete_settings(
+    name: str, options: SpaceOptions, resolution: int, chosen: Mapping[str, Any] | None = None
+) -> DragSettings:
+    """The recipe's settings for a space.
+
+    Args:
+      name: of the recipe.
+      options: the space, complete; the learning rate is in its units.
+      resolution: of the image.
+      chosen: {field: value} of those that are not the recipe's; None counts as absent.
+
+    Raises:
+      EditError: no such recipe.
+    """
+    _check(name)
+    settings = PUBLISHED
+    if name == "paced":
+        block = min(128, max(4, resolution // 2))
+        settings = dataclasses.replace(PACED, learning_rate=_paced_rate(options), feature_block=block)
+    named = {field: value for field, value in (chosen or {}).items() if value is not None}
+    return dataclasses.replace(settings, **named)
+
+
+def space_of(chosen: Mapping[str, Any]) -> SpaceOptions:
+    """The space that values by `CHOICE_KEYS` name, their recipe's if none. Raises EditError: no such recipe."""
+    return complete_space(chosen["recipe"], SpaceOptions(**{key: chosen.get(key) for key in SPACE_OPTIONS}))
+
+
+def settings_of(chosen: Mapping[str, Any], resolution: int) -> DragSettings:
+    """The settings that values by `CHOICE_KEYS` name, and their recipe's. Raises EditError: no such recipe."""
+    named = {field: chosen.get(key) for key, field in SETTING_KEYS.items()}
+    return complete_settings(chosen["recipe"], space_of(chosen), resolution, named)
+
+
+def default_in_words(field: str) -> str:
+    """What an omitted setting means: of the paced recipe, then of the published one if that is another."""
+    published, paced = _words(PUBLISHED, field), PACED_IN_WORDS.get(field, _words(PACED, field))
+    return paced if paced == published else f"{paced}; published: {published}"
+
+
+def _words(settings: DragSettings, field: str) -> str:
+    value = getattr(settings, field)
+    if value is None:
+        return SETTINGS[field].default
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _check(name: str) -> None:
+    if name not in RECIPES:
+        raise EditError(f"recipe is {name!r}; it must be {' or '.join(RECIPES)}", field="recipe")
+
+
+def _paced_rate(options: SpaceOptions) -> float:
+    """The learning rate to begin with; between W's units and standard deviations the rates go over by the power."""
+    if options.basis is None and options.space != "pca":
+        return _FULL_RATE
+    power = options.whiten or 0.0
+    power = power if 0.0 <= power <= 1.0 else 0.0  # it is refused where the space is made
+    return _WHITENED_RATE**power * PACED.learning_rate ** (1.0 - power)

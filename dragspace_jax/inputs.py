@@ -1,0 +1,187 @@
+"""Seeds, labels, and files of latents and masks, checked against the model before any work starts."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from dragspace_jax.errors import DragspaceError
+from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.stylegan2.generator import Generator, seed_to_z
+from dragspace_jax.stylegan2.latents import Latents
+from dragspace_jax.stylegan2.mapping import Mapping
+
+# What numpy and zipfile raise for files that are damaged, encrypted, or packed in a way they do not know.
+_BROKEN_ARRAY = (ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+class InputError(DragspaceError):
+    """A seed, a label or a file that does not fit the model, or is none."""
+
+
+def label_vector(config: GeneratorConfig, label: int | None) -> np.ndarray | None:
+    """Class index → one-hot [1, c_dim] float32, or None for an unconditional model.
+
+    Raises:
+      InputError: a label for a model without classes, none for one with, or one out of range.
+    """
+    if config.c_dim == 0:
+        if label is not None:
+            raise InputError(f"label {label}: the model has no classes; leave `label` out", field="label")
+        return None
+    if label is None:
+        raise InputError(f"the model has classes: give one as `label`, 0 to {config.c_dim - 1}", field="label")
+    if not 0 <= label < config.c_dim:
+        raise InputError(f"label {label}: the model has classes 0 to {config.c_dim - 1}", field="label")
+    return np.eye(config.c_dim, dtype=np.float32)[label][None]
+
+
+def check_seed_options(config: GeneratorConfig, *, psi: float, label: int | None) -> np.ndarray | None:
+    """`label_vector` of the label, once psi is known to be a finite number. Raises InputError."""
+    if not math.isfinite(psi):
+        raise InputError(f"psi {psi}: a finite number is needed, such as 0.7", field="psi")
+    return label_vector(config, label)
+
+
+def seed_latents(model: Generator, seeds: Sequence[int], *, psi: float, label: int | None = None) -> np.ndarray:
+    """W+ of seeds: [n, L, D] float32, n = len(seeds), truncated in all layers by psi.
+
+    One seed is mapped at a time, so that its latent does not depend on its company.
+
+    Raises:
+      InputError: psi is not finite, or the label does not fit the model.
+    """
+    one_hot = check_seed_options(model.config, psi=psi, label=label)
+    c = None if one_hot is None else jnp.asarray(one_hot)
+    rows = [
+        np.asarray(_truncated_w(model.mapping, jnp.asarray(seed_to_z(seed, model.config.z_dim)), c, psi))
+        for seed in seeds
+    ]
+    return np.repeat(np.stack(rows), model.config.num_ws, axis=1)
+
+
+@jax.jit
+def _truncated_w(mapping: Mapping, z: jax.Array, c: jax.Array | None, psi: jax.Array | float) -> jax.Array:
+    """z [1, Z] and label c [1, c_dim] → w [1, D]; psi is traced, so that one compilation serves every psi."""
+    w = mapping.trunk(z, c)
+    w_avg = mapping.w_avg[...][None]
+    return jnp.where(psi == 1.0, w, w_avg + psi * (w - w_avg))
+
+
+def load_latents(path: str | Path, config: GeneratorConfig, *, key: str = "ws") -> np.ndarray:
+    """W+ from a file: .npy, or .npz under the key, [L, D] or [n, L, D] → [n, L, D] float32.
+
+    Pickled contents are refused, so a file from elsewhere runs nothing.
+
+    Raises:
+      InputError: no such file, not an array file, no such key in it, not numbers, not finite, or of the wrong shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"latents {path}: no such file")
+    ws = read_array(path, key)
+    if not np.issubdtype(ws.dtype, np.floating):
+        raise InputError(f"latents {path}: the type is {ws.dtype}; floating-point numbers are needed")
+    layers, width = config.num_ws, config.w_dim
+    if ws.ndim not in (2, 3) or ws.shape[-2:] != (layers, width) or ws.shape[0] == 0:
+        raise InputError(
+            f"latents {path}: the shape is {list(ws.shape)}; "
+            f"the model takes [{layers}, {width}] or [n, {layers}, {width}] (layers, width)"
+        )
+    with np.errstate(over="ignore"):  # float64 beyond float32's range becomes infinite and is refused below
+        ws = ws.astype(np.float32).reshape(-1, layers, width)
+    if not np.isfinite(ws).all():
+        raise InputError(f"latents {path}: some values are not finite")
+    return ws
+
+
+def load_one_latent(path: str | Path, config: GeneratorConfig, *, key: str = "ws") -> np.ndarray:
+    """`load_latents` where only one image is meant: [L, D] or [1, L, D] → [L, D] float32. Raises InputError."""
+    ws = load_latents(path, config, key=key)
+    if len(ws) != 1:
+        raise InputError(f"latents {path}: the file holds {len(ws)} latents; one is needed, [L, D] or [1, L, D]")
+    return ws[0]
+
+
+def read_latents(path: str | Path, model: Generator) -> Latents:
+    """One image's latents from a file: ws as `load_one_latent` takes it, and in an .npz its offsets, `styles/NAME`.
+
+    Raises:
+      InputError: as `load_latents` does.
+      LatentsError: offsets that do not fit the model.
+    """
+    ws = load_one_latent(path, model.config)
+    offsets = Latents.of_arrays({"ws": ws, **{name: read_array(Path(path), name) for name in _offsets(Path(path))}})
+    return model.check_latents(offsets)
+
+
+def _offsets(path: Path) -> list[str]:
+    """Names of the arrays with offsets of styles; a .npy has none."""
+    with np.load(path, allow_pickle=False) as content:
+        return [name for name in getattr(content, "files", []) if name.startswith("styles/")]
+
+
+def read_mask(path: str | Path, *, side: int, invert: bool) -> np.ndarray:
+    """A picture of side×side pixels → [H, W] float32: 1 (white) where the image must stay; `invert` swaps.
+
+    The size is known before a pixel is decoded, so a picture of any size is refused at once.
+
+    Raises:
+      InputError: no such file, not a whole picture, or not of the model's size.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"mask {path}: no such file")
+    try:
+        with _open_unbounded(path) as picture:
+            width, height = picture.size
+            if (width, height) != (side, side):
+                raise InputError(
+                    f"mask {path}: the mask has shape {width}×{height} pixels; the model's images are {side}×{side}"
+                )
+            white = np.asarray(picture.convert("L")) > 127
+    except InputError:
+        raise
+    except UnidentifiedImageError as error:
+        raise InputError(f"mask {path}: not a picture") from error
+    # What Pillow's readers let through for damaged files, besides OSError.
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error) as error:
+        raise InputError(f"mask {path}: not a whole picture ({error})") from error
+    return (~white if invert else white).astype(np.float32)
+
+
+def _open_unbounded(path: Path) -> Image.Image:
+    """`Image.open` without its limit (and warning) on the size: only the header is read, and the caller checks."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(path)
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def read_array(path: Path, key: str) -> np.ndarray:
+    """The array of a .npy, or that of a .npz under the key; pickled contents are refused. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
+            if key not in content.files:
+                keys = ", ".join(content.files) or "none"
+                raise InputError(f"latents {path}: the archive has no array `{key}`; it has {keys}")
+            return content[key]
+    except InputError:
+        raise
+    except MemoryError as error:  # a header may promise any shape
+        raise InputError(f"latents {path}: the array does not fit in memory") from error
+    except _BROKEN_ARRAY as error:
+        raise InputError(f"latents {path}: not an array file (.npy, .npz) of plain numbers") from error

@@ -1,0 +1,74 @@
+"""The patch reader: features at positions of the image, whatever they come from.
+
+Tracking and motion supervision see the feature map resized to the image (bilinear, half-pixel centres; docs/design.md,
+fact 1), but only a few pixels of it. A reader interpolates just those. Bilinear weights are written as a hat
+function, max(0, 1 − |position − index|), so that reading is two small matrix products, forward and backward.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.networks.grid import Grid, hat
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PatchReader:
+    """Reads a feature map as if it had been resized to the image.
+
+    Attributes:
+      features: [B, R, R, C] float32, whole maps, or [N, h, w, C], a window a handle.
+      origin_yx: int32 [N, 2], where the windows begin; None for whole maps.
+      image: int32 [N], the map that each handle is on.
+      grid: how the whole map lies over the image (static).
+    """
+
+    features: jax.Array
+    origin_yx: jax.Array | None
+    image: jax.Array
+    grid: Grid = dataclasses.field(metadata={"static": True})
+
+    @property
+    def side(self) -> int:
+        """Side of the image in pixels."""
+        return self.grid.side
+
+    def patches(self, first_yx: jax.Array, size: int) -> jax.Array:
+        """Resized features at whole pixels, a patch a handle.
+
+        Args:
+          first_yx: int32 [N, 2], the patches' first pixels.
+          size: side of the patches; a window must cover what they read of the map.
+
+        Returns:
+          [N, size, size, C], zero outside the image.
+        """
+        count = first_yx.shape[0]
+        if self.origin_yx is None:
+            rows, origins = self.image, jnp.zeros((count, 2), jnp.int32)
+        else:
+            rows, origins = jnp.arange(count, dtype=jnp.int32), self.origin_yx
+        return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
+
+    def _patch(self, row: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, *, size: int) -> jax.Array:
+        """features[row], which begin at `origin_yx`; `first_yx` in pixels → [size, size, C]."""
+        extent, channels = self.features.shape[1:3], self.features.shape[3]
+        reach = min(self.grid.positions_under(size), extent[0])
+        starts, weights = [], []
+        for axis in (0, 1):
+            pixels = first_yx[axis] + jnp.arange(size, dtype=jnp.int32)
+            inside = (pixels >= 0) & (pixels < self.side)
+            position = self.grid.position(pixels)
+            start = jnp.floor(position[0]).astype(jnp.int32) - origin_yx[axis]
+            start = jnp.clip(start, 0, extent[axis] - reach)
+            index = (origin_yx[axis] + start + jnp.arange(reach, dtype=jnp.int32)).astype(jnp.float32)
+            starts.append(start)
+            weights.append(jnp.where(inside[:, None], hat(position[:, None] - index[None, :]), 0.0))
+        cut = jax.lax.dynamic_slice(self.features, (row, *starts, 0), (1, reach, reach, channels))[0]
+        return jnp.einsum("ya,abc,xb->yxc", weights[0], cut, weights[1], precision=_HIGHEST)

@@ -1,0 +1,213 @@
+"""What a drag leaves in its folder: pictures, animation, trace, latents, result."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from PIL import Image
+
+from dragspace_jax.drag import DragResult, DragSettings
+from dragspace_jax.drag.settings import SETTINGS
+from dragspace_jax.folders import locked, refuse_results, staged, whole_file
+from dragspace_jax.spaces import Space
+from dragspace_jax.spaces.options import space_record
+from dragspace_jax.stylegan2 import Generator, Latents
+from dragspace_jax.stylegan2.parameters import fingerprint
+from dragspace_jax.stylegan2.rendering import render_images
+from dragspace_jax.viz.animation import frame_indices, save_gif
+from dragspace_jax.viz.points import draw_points
+from dragspace_jax.viz.sheets import side_by_side, to_uint8
+
+Pictures = Literal["none", "final", "all"]
+FILES = ("before.png", "after.png", "drag.png", "drag.gif", "trace.npz", "latents.npz", "result.json")
+_TOGETHER = 4
+"""Images rendered at once. Always so many, so that there is one program for any number of them."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a result's numbers, and the device."""
+    names = ("dragspace-jax", "jax", "jaxlib", "flax", "optax", "numpy")
+    device = jax.devices()[0]
+    return {name: importlib.metadata.version(name) for name in names} | {
+        "device": f"{device.platform}: {device.device_kind}"
+    }
+
+
+def summary(result: DragResult) -> dict[str, Any]:
+    """Outcome, steps, distances in px and seconds, as JSON holds them.
+
+    Distances are those tracked in the last iteration, before its update.
+    """
+    return {
+        "outcome": result.outcome.label,
+        "steps": result.steps,
+        "distances_px": [round(float(d), 3) for d in result.distances],
+        "seconds": round(result.seconds, 3),
+        "compile_seconds": round(result.compile_seconds, 3),
+    }
+
+
+def write_latents(path: Path, latents: Latents, start: Latents, model: str) -> None:
+    """A drag's latents: `ws` after it and `start` before it, [L, D] each, and the fingerprint of their model.
+
+    Offsets of styles stand beside them as `styles/NAME` and `start/styles/NAME`.
+
+    Raises:
+      OSError: they cannot be written; nothing new is at `path` then.
+    """
+    with whole_file(path) as file:
+        before = {"start" if name == "ws" else f"start/{name}": array for name, array in start.arrays().items()}
+        np.savez(file, **latents.arrays(), **before, model=np.asarray(model))  # type: ignore[arg-type]
+
+
+def latents_are_whole(path: Path, model: str) -> bool:
+    """Whether `path` is what `write_latents` wrote for the model with this fingerprint; their numbers are not read.
+
+    A file that was cut has lost the list of its contents, which stands at its end.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if not {"ws.npy", "start.npy", "model.npy"} <= set(archive.namelist()):
+                return False
+            with archive.open("model.npy") as file:
+                return str(np.lib.format.read_array(file, allow_pickle=False)) == model
+    except (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile):
+        return False
+
+
+def refuse_drag(out: Path, *, overwrite: bool) -> None:
+    """Raises FolderError if a drag's files are in the folder that the caller has not said to overwrite."""
+    refuse_results((out / name for name in FILES), overwrite=overwrite)
+
+
+def save_drag(
+    out: str | Path,
+    model: Generator,
+    result: DragResult,
+    settings: DragSettings,
+    *,
+    space: Space,
+    pictures: Pictures = "all",
+    details: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """`write_drag` in a folder of its own: no other run writes there meanwhile, and no drag was there.
+
+    Args:
+      out, model, result, settings, space, pictures, details: as `write_drag` takes them.
+      overwrite: whether an earlier drag's files may be there, to be replaced.
+
+    Raises:
+      FolderError: they are there and may not, another run writes there, or nothing can be written.
+      OSError: a file cannot be written; the error names it.
+    """
+    out = Path(out)
+    with locked(out):
+        refuse_drag(out, overwrite=overwrite)
+        write_drag(out, model, result, settings, space=space, pictures=pictures, details=details)
+
+
+def write_drag(
+    out: Path,
+    model: Generator,
+    result: DragResult,
+    settings: DragSettings,
+    *,
+    space: Space,
+    pictures: Pictures,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Fill a drag's folder; result.json comes last, so where it stands the rest is whole.
+
+    before.png, after.png, drag.png (both with the points), drag.gif; trace.npz: `handles` [T, N, 2] (x, y), `latents`
+    [T, L, D], `loss` [T]; latents.npz: `ws` and `start` [L, D], for a further edit; result.json. An earlier drag's
+    files go first, so that nothing in the folder belongs to another.
+
+    Args:
+      out: the folder, which is there.
+      model: the generator.
+      result: the finished drag.
+      settings: what it ran with, resolved.
+      space: what it moved in.
+      pictures: `none`, `final` (before, after, drag) or `all` (drag.gif too).
+      details: what else to say in result.json.
+
+    Raises:
+      OSError: a file cannot be written; the error names it.
+    """
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
+    trace = result.trace
+    assert trace is not None  # an edit that ran has one
+    write_latents(out / "latents.npz", result.latents, result.start, fingerprint(model))
+    with whole_file(out / "trace.npz") as file:
+        latents = result.traced_latents().ws
+        np.savez(file, handles=trace.handles_yx[..., ::-1], latents=latents, loss=trace.loss)
+    if pictures != "none":
+        _write_pictures(out, model, result, settings, animated=pictures == "all")
+    record = {
+        **summary(result),
+        **(details or {}),
+        "space": space_record(space),
+        "settings": settings_record(settings),
+        "fingerprint": fingerprint(model),
+        "versions": versions(),
+    }
+    write_json(out / "result.json", record)
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write an object for people and programs to read. Raises OSError that names the file."""
+    with whole_file(path) as file:
+        file.write(json.dumps(record, indent=2, allow_nan=False).encode() + b"\n")
+
+
+def settings_record(settings: DragSettings) -> dict[str, Any]:
+    """Settings by their fields, as JSON holds them."""
+    return {field: getattr(settings, field) for field in SETTINGS}
+
+
+def render_blocks(model: Generator, latents: Latents, settings: DragSettings) -> np.ndarray:
+    """The images of latents [n, L, D], uint8 [n, H, W, 3], by one program for any n."""
+    count = len(latents.ws)
+    blocks = []
+    for first in range(0, count, _TOGETHER):
+        rows = np.minimum(np.arange(first, first + _TOGETHER), count - 1)
+        block = jax.tree.map(lambda leaf, rows=rows: leaf[rows], latents)
+        blocks.append(render_images(model, block, noise=settings.noise, dtype=settings.dtype))
+    return to_uint8(np.concatenate(blocks)[:count])
+
+
+def save_image(image: np.ndarray, path: Path) -> None:
+    """Write a PNG, whole or not at all. Raises OSError that names the file."""
+    with staged(path) as staging:
+        Image.fromarray(image).save(staging)
+
+
+def _write_pictures(out: Path, model: Generator, result: DragResult, settings: DragSettings, *, animated: bool) -> None:
+    assert result.trace is not None  # an edit that ran has one
+    assert result.targets_yx is not None
+    path, targets = result.trace.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
+    chosen = frame_indices(result.steps) if animated else [result.steps - 1]
+    # The tracked positions of iteration t belong to the latents before its update (docs/design.md, fact 4).
+    after_update = result.traced_latents()
+    shown = [result.start, result.latents] + [
+        result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], after_update) for t in chosen
+    ]
+    images = render_blocks(model, Latents.stack(shown), settings)
+    before, after, frames = images[0], images[1], images[2:]
+    save_image(before, out / "before.png")
+    save_image(after, out / "after.png")
+    marked = [draw_points(before, path[0], targets), draw_points(after, path[-1], targets, path)]
+    save_image(side_by_side(marked, titles=["before", "after"]), out / "drag.png")
+    if animated:
+        drawn = [draw_points(f, path[t], targets, path[: t + 1]) for f, t in zip(frames, chosen, strict=True)]
+        with staged(out / "drag.gif") as staging:
+            save_gif(drawn, staging)

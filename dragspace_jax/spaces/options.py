@@ -1,0 +1,211 @@
+"""A space by what is said of it: its name, layers, components, a file; stated once for lines, commands and tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dragspace_jax.spaces.base import Space, SpaceError
+from dragspace_jax.spaces.cached import cached_pca
+from dragspace_jax.spaces.displacement import Displacement
+from dragspace_jax.spaces.layers import LayerSpace
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.spaces.stored import load_space
+from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, W, WPlus, default_layers
+from dragspace_jax.stylegan2 import Generator
+
+SpaceName = Literal["w+", "w", "pca"]
+OptionKind = Literal["choice", "whole", "number", "flag", "file"]
+SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca")
+DEFAULT_COMPONENTS = 96
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpaceOption:
+    """What there is to know of a field of `SpaceOptions`.
+
+    Attributes:
+      help: one sentence, without the default.
+      kind: what a value is.
+      default: what an omitted value means, in words.
+      choices: the texts it may be, if it is a choice.
+    """
+
+    help: str
+    kind: OptionKind
+    default: str
+    choices: tuple[str, ...] = ()
+
+
+def _about(help: str, kind: OptionKind, default: str) -> dict[str, SpaceOption]:
+    choices = SPACES if kind == "choice" else ()
+    return {"option": SpaceOption(help=help, kind=kind, default=default, choices=choices)}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpaceOptions:
+    """What is said of a space; each field's metadata says what None means. `make_space` checks it."""
+
+    space: SpaceName | None = dataclasses.field(
+        default=None,
+        metadata=_about(
+            "What moves: a latent of each layer (w+), one for all of them (w), or principal components of W (pca).",
+            "choice",
+            "pca; published: w+; or what the basis is",
+        ),
+    )
+    layers: int | None = dataclasses.field(
+        default=None,
+        metadata=_about("Layers of W+ that move, from the first.", "whole", f"{DEFAULT_LAYERS}, or as the basis says"),
+    )
+    components: int | None = dataclasses.field(
+        default=None,
+        metadata=_about("Components of the basis.", "whole", f"{DEFAULT_COMPONENTS}, or all of a basis from a file"),
+    )
+    shared: bool | None = dataclasses.field(
+        default=None,
+        metadata=_about(
+            "One set of PCA coordinates for all layers, or one a layer.", "flag", "one a layer, or as the basis says"
+        ),
+    )
+    basis: str | None = dataclasses.field(
+        default=None,
+        metadata=_about("A file of dragspace fit-pca, whose basis to move in.", "file", "fitted once, and kept"),
+    )
+    whiten: float | None = dataclasses.field(
+        default=None,
+        metadata=_about(
+            "Measure a basis's coordinates, and so the learning rate, in standard deviations to this power: 0 in units "
+            "of W, 1 in standard deviations.",
+            "number",
+            "0, or as the basis says",
+        ),
+    )
+
+    @property
+    def fits(self) -> bool:
+        """Whether the space is fitted to the model, so that the class of its samples counts."""
+        return self.space == "pca" and self.basis is None
+
+
+SPACE_OPTIONS: dict[str, SpaceOption] = {
+    field.name: field.metadata["option"] for field in dataclasses.fields(SpaceOptions)
+}
+"""{field: what there is to know of it}, in the order of the fields."""
+
+
+def make_space(
+    model: Generator,
+    options: SpaceOptions,
+    label: int | None = None,
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> Space:
+    """The space, checked against the model.
+
+    Args:
+      model: the generator.
+      options: what is said of it.
+      label: class of the samples, if a basis is fitted and the model has classes.
+      on_progress: called with the number of samples done, if a basis is fitted.
+
+    Raises:
+      SpaceError: it does not fit the model, options contradict each other, or the basis cannot be read.
+      InputError: the label does not fit the model.
+    """
+    if options.basis is not None:
+        space: Space = _stored(options, options.basis)
+    elif options.space == "pca":
+        space = _chosen(cached_pca(model, label, on_progress=on_progress), options, DEFAULT_COMPONENTS)
+    else:
+        _check_plain(options)
+        kind = W if options.space == "w" else WPlus
+        space = kind(layers=default_layers(model.config.num_ws) if options.layers is None else options.layers)
+    space.check(model)
+    return space
+
+
+def space_name(options: SpaceOptions) -> str:
+    """The name of the space that `make_space` would make, also where only its file says. Raises SpaceError."""
+    if options.space is not None:
+        return options.space
+    return "w+" if options.basis is None else _loaded(options.basis).name
+
+
+def space_record(space: Space) -> dict[str, Any]:
+    """A space in numbers, as JSON holds them: its name and its settings, without its arrays."""
+    record: dict[str, Any] = {"name": space.name}
+    if isinstance(space, LayerSpace):
+        record["layers"] = int(space.layers)
+    if isinstance(space, PCA | Displacement):
+        record |= {"components": len(space.components), "whiten": _power(space)}
+    return record | ({"shared": space.shared} if isinstance(space, PCA) else {})
+
+
+def _power(basis: PCA | Displacement) -> float:
+    """The power of whitening, which the basis keeps as the lengths that came of it."""
+    variance, scale = np.asarray(basis.variance, np.float64), np.asarray(basis.scale, np.float64)
+    if (scale == 1).all():
+        return 0.0
+    telling = np.abs(np.log(variance)).argmax()  # at a variance of 1 every power is the same
+    return round(float(2 * np.log(scale[telling]) / np.log(variance[telling])), 4)
+
+
+def _check_plain(options: SpaceOptions) -> None:
+    """Raises SpaceError if something is asked of W or W+ that only a basis has."""
+    for field in ("components", "shared", "whiten"):
+        if getattr(options, field):
+            raise SpaceError(
+                f"{field} belongs to `space` pca or a `basis`, not to `space` {options.space or 'w+'}",
+                field=f"{field} space basis",
+            )
+
+
+def _loaded(path: str) -> PCA | Displacement:
+    """A basis from its file. Raises SpaceError."""
+    try:
+        is_other = Path(path).exists() and not Path(path).is_file()  # a pipe would be waited for
+    except (OSError, ValueError) as error:  # a name that no file can have
+        raise SpaceError(f"basis {path!r} cannot be read ({error})", field="basis") from error
+    if is_other:
+        raise SpaceError(f"basis {path} is not a file; it takes what dragspace fit-pca wrote", field="basis")
+    try:
+        space = load_space(path)
+    except MemoryError as error:  # a header may promise any shape
+        raise SpaceError(f"basis {path} holds arrays that do not fit in memory", field="basis") from error
+    if not isinstance(space, PCA | Displacement):
+        raise SpaceError(
+            f"{path} holds a space of kind {space.name}, which has no components; leave `basis` out", field="basis"
+        )
+    return space
+
+
+def _stored(options: SpaceOptions, path: str) -> PCA | Displacement:
+    if options.space in ("w", "w+"):
+        raise SpaceError(f"basis belongs to `space` pca, not to `space` {options.space}", field="basis space")
+    basis = _loaded(path)
+    if options.space is not None and options.space != basis.name:
+        raise SpaceError(
+            f"space is {options.space}, and {path} holds a basis of kind {basis.name}; leave `space` out", field="space"
+        )
+    return _chosen(basis, options, len(basis.components))
+
+
+def _chosen(basis: PCA | Displacement, options: SpaceOptions, most: int) -> PCA | Displacement:
+    """The basis with what the options say of it; without a word of components at most `most` of them."""
+    available = len(basis.components)
+    changes: dict[str, Any] = {} if options.layers is None else {"layers": options.layers}
+    if options.shared is not None:
+        if options.shared and not isinstance(basis, PCA):
+            raise SpaceError(
+                "shared belongs to `space` pca; components of displacements move all layers together",
+                field="shared space",
+            )
+        changes |= {"shared": options.shared} if isinstance(basis, PCA) else {}
+    chosen = basis.truncated(min(most, available) if options.components is None else options.components)
+    chosen = chosen if options.whiten is None else chosen.whitened(options.whiten)
+    return dataclasses.replace(chosen, **changes)

@@ -1,0 +1,69 @@
+"""Writes docs/settings.md: how to drag, as the options of the commands and the keys of edits files have it.
+
+Everything in it comes from what the code checks by (`drag.settings.SETTINGS`, `spaces.options.SPACE_OPTIONS`); a test
+compares the page with what this would write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dragspace_jax.drag.recipes import SETTING_KEYS, default_in_words
+from dragspace_jax.drag.settings import SETTINGS
+from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOption
+
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
+_HEAD = """# How to drag
+
+The options of `dragspace drag` and `dragspace batch` are `--` and the name here, with `-` for `_`; in a line of an
+edits file and in `ds.batch.run` the name is the key. What nobody says, the recipe says: `paced` (the default), or
+`published`, DragGAN's own loop. Written by `scripts/settings_page.py`.
+
+"""
+_LINE = """
+## A line of an edits file
+
+A JSON object, with one of `seed` or `latents`, with `handles` and `targets`, and with whatever of the above it wants to
+have otherwise than the command.
+
+| key | value |
+|---|---|
+| `id` | a text; names the result. A line without one is called by its number, and an id that stands twice is an error |
+| `seed` | a whole number: the image of `numpy.random.RandomState(seed)`, as in the published tools |
+| `latents` | a file instead: .npy, or .npz with `ws`, [L, D] or [1, L, D]; relative to the edits file, as all files |
+| `psi` | truncation of the seed's latent; 1 is none |
+| `label` | class of the seed's image, for a model with classes |
+| `handles`, `targets` | `[[x, y], …]` in pixels of the image, a target for each handle |
+| `points` | instead, as FreeDragBench has it: `{"handle": [[row, column], …], "target": …}` of a 512 px image |
+| `mask` | a picture of the image's size: white stays |
+| `invert_mask` | `true`: black stays |
+"""
+_KINDS = {"whole": "a whole number from 1", "number": "a number from 0 to 1", "flag": "yes or no", "file": "a file"}
+
+
+def page() -> str:
+    """The page's text."""
+    space = [(key, option.help, _range(option), option.default) for key, option in SPACE_OPTIONS.items()]
+    drag = []
+    for key, field in SETTING_KEYS.items():
+        setting = SETTINGS[field]
+        unit = f" In {setting.unit}." if setting.unit else ""
+        drag.append((key, f"{setting.help}{unit}", setting.range, default_in_words(field)))
+    name, about = "| name | what it is | values | default |", "|---|---|---|---|"
+    recipe = ("recipe", "What the rest defaults to.", "paced or published", "paced")
+    where = "\n".join([name, about, *map(_row, [recipe, *space])])
+    how = "\n".join([name, about, *map(_row, drag)])
+    return f"{_HEAD}## Where a drag moves\n\n{where}\n\n## How it moves\n\n{how}\n{_LINE}"
+
+
+def _row(cells: tuple[str, str, str, str]) -> str:
+    key, *rest = cells
+    return " | ".join([f"| `{key}`", *rest]) + " |"
+
+
+def _range(option: SpaceOption) -> str:
+    return " or ".join(option.choices) if option.choices else _KINDS[option.kind]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,73 @@
+"""Recipes: what they hold, that the commands and lines mean the same, and that a second call costs nothing."""
+
+from __future__ import annotations
+
+import jax
+import pytest
+
+import dragspace_jax as ds
+from dragspace_jax.drag import recipes
+from dragspace_jax.drag.recipes import complete_settings, recipe, settings_of, space_of
+from dragspace_jax.spaces.options import SpaceOptions, make_space
+from dragspace_jax.stylegan2.generator import Generator
+
+
+def test_paced_moves_along_components_at_a_pace(tiny_generator: Generator) -> None:
+    paced = ds.recipe("paced", tiny_generator)
+    assert isinstance(paced.space, ds.PCA)
+    assert (paced.space.layers, paced.space.components.shape) == (6, (16, 16))
+    settings = paced.settings
+    assert (settings.learning_rate, settings.momentum, settings.pace) == (5e-3, 0.3, 12.0)
+    assert settings.feature_block == 16
+
+
+def test_published_is_the_published_loop(tiny_generator: Generator) -> None:
+    published = ds.recipe("published", tiny_generator)
+    assert published.space == ds.WPlus(layers=6)
+    assert published.settings == ds.DragSettings()
+
+
+@pytest.mark.parametrize(("resolution", "block"), [(32, 16), (128, 64), (256, 128), (512, 128), (1024, 128)])
+def test_paced_follows_half_the_images_side_at_most_the_published_block(resolution: int, block: int) -> None:
+    assert complete_settings("paced", SpaceOptions(space="pca"), resolution).feature_block == block
+
+
+def test_a_recipe_is_what_the_commands_take_when_nothing_is_said(tiny_generator: Generator) -> None:
+    for name in recipes.RECIPES:
+        chosen = {"recipe": name}
+        known = recipe(name, tiny_generator)
+        assert settings_of(chosen, 32) == known.settings
+        space = make_space(tiny_generator, space_of(chosen))
+        assert jax.tree.structure(space) == jax.tree.structure(known.space)
+        assert all((a == b).all() for a, b in zip(jax.tree.leaves(space), jax.tree.leaves(known.space), strict=True))
+
+
+def test_a_second_call_costs_nothing(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = recipe("paced", tiny_generator)
+    monkeypatch.setattr(recipes, "make_space", lambda *_: pytest.fail("made again"))
+    assert recipe("paced", tiny_generator) is first
+
+
+def test_mistakes_are_named(tiny_generator: Generator) -> None:
+    with pytest.raises(ds.DragspaceError, match="recipe is 'fast'; it must be paced or published"):
+        recipe("fast", tiny_generator)
+    with pytest.raises(ds.DragspaceError, match="label 1: the model has no classes"):
+        recipe("paced", tiny_generator, label=1)
+    assert recipe("published", tiny_generator, label=1).space == ds.WPlus(layers=6)
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({"space": "pca"}, 5e-3),
+        ({"space": "pca", "whiten": 1.0}, 8e-2),
+        ({"space": "pca", "whiten": 0.5}, 2e-2),
+        ({"space": "w+"}, 3e-3),
+        ({"space": "w"}, 3e-3),
+        ({"basis": "some.npz"}, 5e-3),
+    ],
+)
+def test_the_paced_rate_is_in_the_spaces_units(options: dict[str, object], rate: float) -> None:
+    settings = complete_settings("paced", SpaceOptions(**options), 128, {"steps": 7, "momentum": None})  # type: ignore[arg-type]
+    assert settings.learning_rate == pytest.approx(rate)
+    assert (settings.steps, settings.momentum) == (7, 0.3)
