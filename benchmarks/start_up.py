@@ -35,7 +35,7 @@ TABLE = Table(
 
 def timed_drag(model: str, cache: Path, out: Path) -> tuple[float, float]:
     """Seconds of the whole process, and of the drag in it until its first iteration was there."""
-    points = ("--handles", "4,4", "--targets", "12,4")
+    points = ("--handles", "2,2", "--targets", "6,2")
     command = ["-m", "dragspace_jax.cli", "drag", "--model", model, "--seed", "0", *points]
     began = time.perf_counter()
     subprocess.run(

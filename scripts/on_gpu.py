@@ -83,8 +83,8 @@ def gpu_environment(machine: dict[str, Any], out: Path) -> dict[str, str]:
 
 
 def tiny_model(folder: Path) -> str:
-    """A 16 px model with random weights, for dry runs."""
-    model = random_model(GeneratorConfig(resolution=16, channels=(8, 8, 8), z_dim=8, w_dim=8, mapping_layers=1))
+    """An 8 px model with random weights, for dry runs."""
+    model = random_model(GeneratorConfig(resolution=8, channels=(8, 8), z_dim=8, w_dim=8, mapping_layers=1))
     values = {name: np.asarray(value) for name, value in parameters(model).items()}
     save_parameters(folder / "tiny", model.config, values, source={"format": "random"})
     return str(folder / "tiny")

@@ -77,6 +77,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Genera
     return folder
 
 
+@pytest.fixture(scope="module")
+def quick_to_compile() -> Iterator[None]:
+    """Compile with fewer optimisations, in half the time, where results need not be fast nor the same to the bit."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def dragspace():
     """Run the command line in this process: dragspace("generate", "--seeds", 0, …) → click's Result."""

@@ -106,7 +106,7 @@ STEPS = (
         minutes=8,
         module=_benchmark("drag_speed"),
         arguments="--cases 1024-one,256-one,128-one --iterations 30 --no-memory",
-        tiny="--model MODEL --cases one --engines whole --iterations 1 --no-memory --no-torch",
+        tiny="--model MODEL --threads 1 --cases one --iterations 1 --no-memory --no-torch",
     ),
     Step(
         name="embedded",
@@ -114,7 +114,7 @@ STEPS = (
         minutes=6,
         module=_benchmark("drag_speed"),
         arguments="--model critters-dog --iterations 30",
-        tiny="--model MODEL --threads 1 --cases mask --iterations 1 --no-memory",
+        tiny="--model MODEL --threads 1 --cases one --iterations 1 --no-memory",
     ),
     Step(
         name="start-up",

@@ -1,19 +1,11 @@
-"""Small networks, whose compiling is what takes time here: with fewer optimisations it takes half; one torch thread."""
+"""Tiny networks want one thread of torch: several wait for each other longer than they work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jax
 import pytest
 import torch
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_to_compile() -> Iterator[None]:
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module", autouse=True)

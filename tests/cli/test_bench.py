@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 from dragspace_jax.benchmarks import machine
 from dragspace_jax.cli import bench as bench_module
 
-QUICK = ("--iterations", 2, "--no-memory")
+pytestmark = pytest.mark.usefixtures("quick_to_compile")
+QUICK = ("--iterations", 2, "--no-memory", "--threads", 1)
 
 
 def numbers(folder):

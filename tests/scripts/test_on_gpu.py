@@ -32,22 +32,26 @@ def test_steps_are_short_and_have_names_of_their_own():
     assert all(each.minutes < MINUTES for each in STEPS)
 
 
+@pytest.mark.usefixtures("quick_to_compile")
 def test_the_whole_plan_on_a_tiny_model(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(device_rates, "REPEATS", 1)
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # of the processes
     device_rates.measure.cache_clear()
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        done = call("--dry-run", "--out", tmp_path)
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
-        device_rates.measure.cache_clear()
+    done = call("--dry-run", "--out", tmp_path)
+    device_rates.measure.cache_clear()
     assert done.exit_code == 0, done.output
     lines = [json.loads(line) for line in (tmp_path / "gpu.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [each.name for each in STEPS]
     assert {line["outcome"] for line in lines} == {running.DONE}
-    assert [line["step"] for line in lines if line["numbers"] is None] == ["parity", "tests"]
+    numbers = {line["step"]: line["numbers"] for line in lines}
+    assert [name for name, kept in numbers.items() if kept is None] == ["parity", "tests"]
+    memory = numbers["memory"]["rows"]  # each in a process of its own
+    assert [row["side"] for row in memory] == ["baseline", "implementation"]
+    assert all(row["loaded_mb"] > 10 and 0 <= row["first_mb"] < 10_000 for row in memory)
+    drift = [(row["drift_px"], row["drift_latents"]) for row in numbers["bfloat16"]["rows"]]
+    assert drift[0] == (None, None)
+    assert drift[1][1] > 0
     text = (tmp_path / "gpu.md").read_text()
     assert text.startswith("# On a GPU\n")
     assert "`auto` took 16 lanes" in text
