@@ -186,12 +186,13 @@ def save_image(image: np.ndarray, path: Path) -> None:
 
 def _write_pictures(out: Path, model: Generator, result: DragResult, settings: DragSettings, *, animated: bool) -> None:
     path, targets = result.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
-    chosen = frame_indices(result.steps) if animated else [result.steps - 1]
-    # The tracked positions of iteration t belong to the latents before its update (DESIGN §5.4).
+    chosen = frame_indices(result.steps) if animated else [0]
+    # The tracked positions of iteration t belong to the latents before its update, those of the first to the start
+    # (docs/design.md, section 5).
     before_update = np.concatenate([result.start[None], result.latents[:-1]])
-    ws = np.concatenate([result.start[None], result.ws[None], before_update[chosen]])
-    images = render_blocks(model, ws, settings)
-    before, after, frames = images[0], images[1], images[2:]
+    images = render_blocks(model, np.concatenate([result.ws[None], before_update[chosen]]), settings)
+    after, frames = images[0], images[1:]
+    before = frames[0]
     save_image(before, out / "before.png")
     save_image(after, out / "after.png")
     marked = [draw_points(before, path[0], targets), draw_points(after, path[-1], targets, path)]
