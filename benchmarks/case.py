@@ -1,9 +1,9 @@
-"""What the contestants of the benchmarks are given, and what they give back."""
+"""What both sides of a comparison are given, and what they give back."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -97,52 +97,67 @@ def edits_of(config: GeneratorConfig, title: str = "", prefix: str = "") -> dict
 def _published_sizes() -> dict[str, Case]:
     large = edits_of(config_f(512), prefix="512-")
     half = edits_of(config_f(256, 16384), "256 px, half width", "256-half-")
-    small = edits_of(config_f(256), prefix="256-")
-    return {**large, "256-half-one": half["256-half-one"], "256-one": small["256-one"]}
+    single = {f"{side}-one": edits_of(config_f(side), prefix=f"{side}-")[f"{side}-one"] for side in (256, 128, 1024)}
+    return {**large, "256-half-one": half["256-half-one"], **single}
 
 
 CASES: Mapping[str, Case] = _published_sizes()
-"""The cases of the table, on random weights of the published sizes, by name."""
+"""The cases on random weights of the published sizes, by name."""
+DEFAULT_CASES = ("512-one", "512-four", "512-mask", "256-half-one", "256-one")
+"""Those that are measured if nothing else is asked for."""
 
 
 def random_model(config: GeneratorConfig, seed: int = SEED) -> Generator:
     """A generator with random weights: biases, noise strengths and w_avg too, so that each one counts."""
-    values = parameters(Generator(config, rngs=nnx.Rngs(seed)))
-    random = np.random.RandomState(seed)
-    for name, value in values.items():
+    shapes = nnx.eval_shape(lambda: parameters(Generator(config, rngs=nnx.Rngs(0))))
+    random = np.random.default_rng(seed)
+    # Drawn by NumPy: JAX would compile a program for each shape, 14 s at 512 px.
+    values = {}
+    for name, shape in shapes.items():
+        value = random.standard_normal(shape.shape, np.float32)
         if name.endswith(("bias", "noise_strength", "w_avg")):
-            values[name] = value + jnp.asarray(0.3 * random.standard_normal(value.shape), jnp.float32)
+            value = 0.3 * value + np.float32(name.endswith("affine.bias"))
+        elif name.startswith("mapping"):
+            value /= config.mapping_lr_multiplier
+        values[name] = value
     return build_generator(config, values)
 
 
+def latents(model: Generator, seeds: Sequence[int]) -> np.ndarray:
+    """The latents [B, L, D] of some seeds (of class 0, if the model has classes)."""
+    config = model.config
+    z = np.concatenate([seed_to_z(seed, config.z_dim) for seed in seeds])
+    labels = jnp.tile(jnp.eye(config.c_dim)[:1], (len(z), 1)) if config.c_dim else None
+    return np.asarray(model.mapping(jnp.asarray(z), labels, psi=PSI))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Subject:
-    """The network and the latents ws0 [L, D] that all sides start from."""
+class Sample:
+    """A network and the latents ws0 [L, D] of the image that is dragged."""
 
     model: Generator
     ws0: np.ndarray
 
     @classmethod
-    def of(cls, model: Generator, seed: int = SEED) -> Subject:
-        """A model with the latents of a seed (of class 0, if it has classes)."""
-        config = model.config
-        label = jnp.eye(config.c_dim)[:1] if config.c_dim else None
-        ws = model.mapping(jnp.asarray(seed_to_z(seed, config.z_dim)), label, psi=PSI)
-        return cls(model=model, ws0=np.asarray(ws[0]))
+    def of(cls, model: Generator, seed: int = SEED) -> Sample:
+        """A model with the latents of a seed."""
+        return cls(model=model, ws0=latents(model, [seed])[0])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a contestant did with a case.
+    """What one side did with a case.
 
     Attributes:
       first_ms: until its first results were there, compilation included.
-      iteration_ms: wall time of an iteration, one a measurement, from a fresh start after the warm-up.
+      compile_seconds: what the first drag took beyond a later one: compiling, and what else is done but once.
+      iteration_ms: wall time of an iteration, one per measurement, from a fresh start after the warm-up.
       handles_yx: [T, N, 2], each before its iteration's update.
       latents: [T, L, D], each after its iteration's update.
     """
 
     first_ms: float
+    compile_seconds: float
     iteration_ms: np.ndarray
     handles_yx: np.ndarray
     latents: np.ndarray

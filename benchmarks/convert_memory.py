@@ -38,9 +38,9 @@ print(json.dumps({"before": before, "peak": resident.peak(), "seconds": time.per
 def sources(folder: Path, resolution: int) -> Iterator[tuple[str, Path, bool]]:
     """(what it is, file, whether the discriminator is converted too)."""
     config = config_f(resolution)
-    critic = DiscriminatorConfig(resolution=resolution, channels=config.channels, mapping_layers=0)
+    discriminator = DiscriminatorConfig(resolution=resolution, channels=config.channels, mapping_layers=0)
     arrays = random_parameters(config)
-    whole = write_nvlabs.snapshot(config, critic)
+    whole = write_nvlabs.snapshot(config, discriminator)
     for network in ("G", "D", "G_ema"):
         # The writers state the channels of their small networks.
         stated = whole[network].attributes["_init_kwargs"]

@@ -2,27 +2,28 @@
 
     python -m benchmarks.device_rates
 
-From them follows a floor under an iteration: each convolution takes at least its multiply-adds at the matmul's rate,
-and at least the reading of its weights; the larger of the two counts, summed over the convolutions, which run one
-after the other.
+From them follows the roofline of an iteration, a bound on its time from below: each convolution takes at least its
+multiply-adds at the matmul's rate, and at least the reading of its weights; the larger of the two counts, summed over
+the convolutions, which run one after the other.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import click
 import jax
 import jax.numpy as jnp
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from . import report
 from .flops import Convolution
-from .machine import accelerated
+from .machine import accelerated, cores, facts
+from .report import Column, Table
 
 Precision = Literal["float32", "bfloat16"]
 REPEATS = 8
@@ -33,7 +34,7 @@ class Rates:
     """What the device reaches.
 
     Attributes:
-      flops: floating-point operations a second (two a multiply-add) of a square matmul.
+      flops: floating-point operations a second (two per multiply-add) of a square matmul.
       bandwidth: bytes a second read from memory.
       matmul_side: side of that matmul.
       dtype: its type; float32 with all its bits.
@@ -44,7 +45,7 @@ class Rates:
     matmul_side: int
     dtype: Precision
 
-    def floor_ms(self, convolutions: Iterable[Convolution], lanes: int = 1) -> float:
+    def roofline_ms(self, convolutions: Iterable[Convolution], lanes: int = 1) -> float:
         """The least time of some convolutions; lanes share the reading of the weights."""
         width = jnp.dtype(self.dtype).itemsize / 4
         return 1e3 * sum(
@@ -74,6 +75,7 @@ def _read(x: jax.Array) -> jax.Array:
     return jnp.sum(x, -1)
 
 
+@functools.cache
 def measure(dtype: Precision = "float32", side: int | None = None, read_bytes: int | None = None) -> Rates:
     """Measure the default device; by default a matmul of 2048 and 256 MB on a CPU, of 8192 and 4 GB elsewhere."""
     side = side or (8192 if accelerated() else 2048)
@@ -84,13 +86,26 @@ def measure(dtype: Precision = "float32", side: int | None = None, read_bytes: i
     return Rates(flops=flops, bandwidth=rows.nbytes / _fastest(_read, rows), matmul_side=side, dtype=dtype)
 
 
+TABLE = Table(
+    "what the device reaches",
+    [
+        Column("type", ["dtype"]),
+        Column("matmul side", ["matmul_side"], "{:d}"),
+        Column("matmul, GFLOP/s", ["gflops"], "{:.0f}"),
+        Column("memory, GB/s", ["gbytes"], "{:.1f}"),
+    ],
+)
+
+
 @click.command(help=__doc__)
-def main() -> None:
-    table = Table("type", "matmul side", "GFLOP/s", "memory, GB/s", box=box.SIMPLE)
-    for dtype in ("float32", "bfloat16"):
-        rates = measure(dtype)
-        table.add_row(dtype, str(rates.matmul_side), f"{rates.flops / 1e9:.0f}", f"{rates.bandwidth / 1e9:.1f}")
-    Console().print(table)
+@click.option(
+    "--out", default=Path("out/benchmarks/device_rates.json"), type=click.Path(path_type=Path, dir_okay=False)
+)
+def main(out: Path) -> None:
+    with cores(None) as count:
+        measured = [measure(dtype) for dtype in get_args(Precision)]
+        rows = [{**dataclasses.asdict(r), "gflops": r.flops / 1e9, "gbytes": r.bandwidth / 1e9} for r in measured]
+        report.finish(report.results_console(), out, facts(count), [TABLE], rows)
 
 
 if __name__ == "__main__":

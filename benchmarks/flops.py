@@ -12,7 +12,6 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.windows import WindowPlan
 
 FLOAT32_BYTES = 4
 
@@ -38,13 +37,13 @@ class Span:
 
     Attributes:
       resolution: the block's.
-      conv0_reads: positions of the block below that the transposed convolution takes; 0 for block 4, which has none.
-      conv1_gives: positions of the block's own output.
+      conv0_inputs: positions of the block below that the transposed convolution takes; 0 for block 4, which has none.
+      conv1_outputs: positions of the block's own output.
     """
 
     resolution: int
-    conv0_reads: int
-    conv1_gives: int
+    conv0_inputs: int
+    conv1_outputs: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,24 +70,9 @@ def total(convolutions: Iterable[Convolution]) -> int:
 def whole_spans(config: GeneratorConfig, top: int) -> list[Span]:
     """Every position of the blocks 4 … `top`."""
     return [
-        Span(resolution=r, conv0_reads=0 if r == 4 else (r // 2) ** 2, conv1_gives=r**2)
+        Span(resolution=r, conv0_inputs=0 if r == 4 else (r // 2) ** 2, conv1_outputs=r**2)
         for r in config.block_resolutions
         if r <= top
-    ]
-
-
-def window_spans(config: GeneratorConfig, plan: WindowPlan, handles: int) -> list[Span]:
-    """The positions of a pass in windows, one a handle: blocks that the plan does not name run whole."""
-    windows = {window.resolution: window for window in plan.blocks}
-    return [
-        span
-        if span.resolution not in windows
-        else Span(
-            resolution=span.resolution,
-            conv0_reads=handles * windows[span.resolution].reads ** 2,
-            conv1_gives=handles * windows[span.resolution].gives ** 2,
-        )
-        for span in whole_spans(config, plan.top)
     ]
 
 
@@ -104,12 +88,12 @@ def convolutions(config: GeneratorConfig, spans: Sequence[Span], *, image: bool 
         block, channels = f"b{span.resolution}", config.block_channels(span.resolution)
         if span.resolution > 4:
             below = config.block_channels(span.resolution // 2)
-            add(f"{block}.conv0", span.conv0_reads, 3, below, channels)
+            add(f"{block}.conv0", span.conv0_inputs, 3, below, channels)
             if config.architecture == "resnet":
-                add(f"{block}.skip", span.conv0_reads, 1, below, channels)
-        add(f"{block}.conv1", span.conv1_gives, 3, channels, channels)
+                add(f"{block}.skip", span.conv0_inputs, 1, below, channels)
+        add(f"{block}.conv1", span.conv1_outputs, 3, channels, channels)
         if image and (config.architecture == "skip" or span.resolution == config.resolution):
-            add(f"{block}.torgb", span.conv1_gives, 1, channels, config.img_channels)
+            add(f"{block}.torgb", span.conv1_outputs, 1, channels, config.img_channels)
     return found
 
 
@@ -127,7 +111,7 @@ def published_work(config: GeneratorConfig, feature_block: int) -> Work:
 
 
 def span_work(config: GeneratorConfig, spans: Sequence[Span]) -> Work:
-    """Ours: some positions forward, and the gradient of the inputs over the same positions backward."""
+    """Some positions forward, and the gradient of the inputs over the same positions backward."""
     forward = convolutions(config, spans)
     return Work(forward=forward, backward=_backward(forward, "input"))
 

@@ -1,4 +1,4 @@
-"""The plot of `lanes_speed`: edits a second against the lanes of a batch, with the published loop as a line."""
+"""The plot of `lanes_speed`: edits a second against the lanes of a batch, with the baseline as a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def plot_lanes(
     Args:
       path: a PNG, by its ending.
       series: {name: [(lanes, edits a second), …]}.
-      baseline: edits a second of the published loop, one edit after the other; None: not measured.
+      baseline: edits a second of the baseline, one edit after the other; None: not measured.
       title: what was measured, and where.
     """
     figure = Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
@@ -27,9 +27,9 @@ def plot_lanes(
     axes = figure.add_subplot()
     for (name, points), colour in zip(series.items(), COLOURS, strict=False):
         lanes, speeds = zip(*points, strict=True)
-        axes.plot(lanes, speeds, "o-", color=colour, label=f"ours, {name}")
+        axes.plot(lanes, speeds, "o-", color=colour, label=f"this implementation, {name}")
     if baseline is not None:
-        axes.axhline(baseline, color="#555555", linestyle="--", label="published loop, one edit at a time")
+        axes.axhline(baseline, color="#555555", linestyle="--", label="baseline: published loop, one edit at a time")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     ticks = sorted({lanes for points in series.values() for lanes, _ in points})

@@ -7,12 +7,14 @@ import importlib.util
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
+from rich.console import Console
 
 PACKAGES = ("dragspace-jax", "jax", "jaxlib", "flax", "numpy", "torch")
 BUSY = 0.5
@@ -20,12 +22,12 @@ BUSY = 0.5
 
 
 def has_torch() -> bool:
-    """Whether the rival can run here."""
+    """Whether the baseline can run here."""
     return importlib.util.find_spec("torch") is not None
 
 
 def accelerated() -> bool:
-    """Whether our side runs on an accelerator."""
+    """Whether JAX runs on an accelerator."""
     return jax.default_backend() != "cpu"
 
 
@@ -58,6 +60,22 @@ def share_accelerator() -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
+@contextmanager
+def compiling_anew() -> Iterator[None]:
+    """Neither read nor keep compiled programs while it holds: kept ones would hide what compiling takes."""
+    before = jax.config.values["jax_enable_compilation_cache"]
+    _keep_programs(False)
+    try:
+        yield
+    finally:
+        _keep_programs(before)
+
+
+def _keep_programs(enabled: bool) -> None:
+    jax.config.update("jax_enable_compilation_cache", enabled)
+    reset_cache()  # JAX looks at the setting once only
+
+
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
@@ -75,6 +93,19 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
+def warn_if_busy(console: Console, machine: Mapping[str, Any]) -> None:
+    """Say so where `facts` were taken beside other programs."""
+    if machine["load_average_before"] > BUSY:
+        console.print(f"load average {machine['load_average_before']:.1f}: other programs run here", style="yellow")
+
+
+def baseline_device() -> str | None:
+    """Where the baseline runs: `cuda` if JAX is on an accelerator and PyTorch sees a GPU too, else `cpu`, if at all."""
+    if not has_torch():
+        return None
+    return "cuda" if accelerated() and importlib.import_module("torch").cuda.is_available() else "cpu"
+
+
 def facts(threads: int) -> dict[str, Any]:
     """All of it, as JSON holds it."""
     device = jax.devices()[0]
@@ -84,6 +115,8 @@ def facts(threads: int) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": f"{device.platform}: {device.device_kind}",
         "devices": jax.local_device_count(),
+        "platform": " ".join(device.client.platform_version.split()),
+        "baseline_device": baseline_device(),
         "threads": threads,
         "load_average_before": os.getloadavg()[0],
         "commit": commit(),

@@ -15,15 +15,27 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
+
+from . import report
+from .machine import cores, facts
+from .report import Column, Table
+
+TABLE = Table(
+    "start of `dragspace drag`",
+    [
+        Column("start", ["start"]),
+        Column("command, s", ["seconds"], "{:.1f}"),
+        Column("of it the drag until its first iteration, s", ["first_seconds"], "{:.1f}"),
+    ],
+)
 
 
 def timed_drag(model: str, cache: Path, out: Path) -> tuple[float, float]:
     """Seconds of the whole process, and of the drag in it until its first iteration was there."""
-    points = ("--handles", "60,60", "--targets", "90,60")
+    points = ("--handles", "4,4", "--targets", "12,4")
     command = ["-m", "dragspace_jax.cli", "drag", "--model", model, "--seed", "0", *points]
     began = time.perf_counter()
     subprocess.run(
@@ -36,17 +48,18 @@ def timed_drag(model: str, cache: Path, out: Path) -> tuple[float, float]:
     return whole, json.loads((out / "result.json").read_text())["seconds_to_first_iteration"]
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--model", default="critters-dog", help="An embedded model or a model folder, 128 px or more.")
-@click.option("--repeats", default=3, help="Warm starts.")
-def main(model: str, repeats: int) -> None:
-    """Time a first (cold) and further (warm) starts of `dragspace drag`."""
-    table = Table("start", "command, s", "of it the drag until its first iteration, s")
-    with tempfile.TemporaryDirectory() as folder:
+@click.command(help=__doc__, context_settings={"show_default": True})
+@click.option("--model", default="critters-dog", help="An embedded model or a model folder.")
+@click.option("--repeats", default=3, type=click.IntRange(0), help="Warm starts.")
+@click.option("--out", default=Path("out/benchmarks/start_up.json"), type=click.Path(path_type=Path, dir_okay=False))
+def main(model: str, repeats: int, out: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    with cores(None) as count, tempfile.TemporaryDirectory() as folder:
         for number in range(1 + repeats):
-            whole, first = timed_drag(model, Path(folder) / "cache", Path(folder) / "out")
-            table.add_row("warm" if number else "cold", f"{whole:.1f}", f"{first:.1f}")
-    Console().print(table)
+            whole, first = timed_drag(model, Path(folder) / "cache", Path(folder) / f"out{number}")
+            start = f"warm {number}" if number else "cold"
+            rows.append({"start": start, "seconds": whole, "first_seconds": first})
+        report.finish(report.results_console(), out, facts(count), [TABLE], rows)
 
 
 if __name__ == "__main__":

@@ -114,6 +114,6 @@ def _table(makers: Mapping[str, Callable[..., Any] | None]) -> dict[str, Named]:
 
 
 PICKLE_GLOBALS = _table(_PICKLES)
-"""What the pickles of the published programs name (FORMATS §1, §2)."""
+"""What pickles of the published programs name (docs/formats.md#nvlabs-pickles, docs/formats.md#tensorflow-pickles)."""
 TORCH_GLOBALS = _table(_TORCH_FILES)
-"""What files of `torch.save` name (FORMATS §3), those nested in a pickle included."""
+"""What files of `torch.save` name (docs/formats.md#rosinality-files), those nested in a pickle included."""

@@ -1,8 +1,8 @@
 """Parameter names, shapes and layouts: the published ones and ours.
 
-Our names are the published PyTorch names; only the layouts differ (FORMATS §1): convolutions HWIO, dense weights
-[in, out], the constant [4, 4, C]. Which parameters a network has, and how large they are, follows from its config
-alone, so that a conversion can be checked without building a module.
+Our names are the published PyTorch names; only the layouts differ (docs/formats.md#names-and-layouts): convolutions
+HWIO, dense weights [in, out], the constant [4, 4, C]. Which parameters a network has, and how large they are, follows
+from its config alone, so that a conversion can be checked without building a module.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""NVlabs pickles: stylegan2-ada-pytorch, and the StyleGAN2 models of the stylegan3 repository (FORMATS §1).
+"""NVlabs pickles (docs/formats.md#nvlabs-pickles): stylegan2-ada-pytorch, and StyleGAN2 models of stylegan3.
 
 Both repositories use the same modules with different defaults, so every setting is read from the attributes of the
 module it belongs to; the arguments the network was made with only have to agree.

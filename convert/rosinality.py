@@ -1,4 +1,7 @@
-"""Files of rosinality's StyleGAN2 in PyTorch (FORMATS §3): one architecture, all sizes read off the shapes."""
+"""Files of rosinality's StyleGAN2 in PyTorch (docs/formats.md#rosinality-files).
+
+They have one architecture; all sizes are read off the shapes.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ class _MeanOfW:
     shape: Shape
 
     def read(self) -> np.ndarray:
-        """As the mapping network computes it (FORMATS, shared arithmetic), in NumPy: [D]."""
+        """As the mapping network computes it (docs/formats.md#shared-arithmetic), in NumPy: [D]."""
         width = self.mapping["mapping.fc0.weight"].shape[0]
         x = np.random.RandomState(W_AVG_SEED).randn(W_AVG_SAMPLES, width).astype(np.float32)
         x /= np.sqrt(np.mean(np.square(x), 1, keepdims=True) + 1e-8)

@@ -1,4 +1,4 @@
-"""TensorFlow pickles of NVlabs/stylegan2 and stylegan2-ada, read without TensorFlow (FORMATS §2)."""
+"""TensorFlow pickles of NVlabs/stylegan2 and stylegan2-ada (docs/formats.md#tensorflow-pickles), without TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variable names of the TensorFlow networks, and the way into our names and layouts (FORMATS §2).
+"""Variable names of the TensorFlow networks (docs/formats.md#tensorflow-pickles), and the way into ours.
 
 Weights are stored HWIO and [in, out], as ours are. Up-sampling convolutions have both spatial axes reversed, and style
 biases lack the 1 that the program adds.

@@ -1,7 +1,8 @@
 """Model folders: config.json and an Orbax checkpoint, opened without torch.
 
-The currency is a flat dict {published parameter name: array in our layout} (FORMATS §4); a folder is written beside
-its place and renamed into it, so a half-written one never looks whole.
+The currency is a flat dict {published parameter name: array in our layout} (docs/formats.md#model-folder). A folder is
+written beside its place and renamed into it, so a half-written one never looks whole. The one that it replaces is set aside under a
+name that readers know until the new one has its place, so a whole model can be read at every moment.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -86,18 +88,24 @@ def save_parameters(
     discriminator_values: Parameters | None = None,
     source: Mapping[str, Any],
 ) -> None:
-    """Write a model folder; an existing one at `folder` is replaced once the new one is whole.
+    """Write a model folder; a model at `folder` is replaced once the new one is whole.
+
+    Wherever this is interrupted, even by the death of the process, `load` opens the old model or the new one.
 
     Args:
       folder: the place.
       config, values: the generator and its parameters by dotted name, stored in the type they have.
       discriminator_config, discriminator_values: likewise, or None.
       source: what to remember of the origin (`format`, `sha256`, …); anything JSON holds.
+
+    Raises:
+      ModelError: something else than a model folder is there.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()  # of a link, the folder that it names is replaced
+    if folder.exists() and not _is_model(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} is there and is no model folder, so it is not replaced")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    replaced = staging.with_name(f"{staging.name}-replaced")
     try:
         card = {
             "format_version": FORMAT_VERSION,
@@ -114,12 +122,43 @@ def save_parameters(
                 (staging / name / "commit_success.txt").unlink(missing_ok=True)
         (staging / "config.json").write_text(json.dumps({**card, "files": _files(staging)}, indent=2) + "\n")
         staging.chmod(0o755)
-        if folder.exists():
-            folder.rename(replaced)
-        staging.rename(folder)
+        _flush(staging)
+        _replace(folder, staging)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _replace(folder: Path, staging: Path) -> None:
+    """Rename `staging` to `folder`. What is a model there now is set aside before, and deleted after."""
+    aside = _set_aside(folder)
+    try:
+        if _is_model(folder):
+            shutil.rmtree(aside, ignore_errors=True)  # of a replacement that was interrupted after its last rename
+            folder.rename(aside)
+        staging.rename(folder)
+    except BaseException:
+        if _is_model(aside) and not folder.exists():
+            aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _set_aside(folder: Path) -> Path:
+    """Where a model is while another takes its place."""
+    return folder.with_name(f".{folder.name}-replaced")
+
+
+def _is_model(folder: Path) -> bool:
+    """Whether the folder has what is written last into a model folder."""
+    return (folder / "config.json").is_file()
+
+
+def _flush(folder: Path) -> None:
+    """Hand all files of a folder to the disk, so that a loss of power leaves no whole name for half a model."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 def _files(folder: Path) -> dict[str, int]:
@@ -138,12 +177,17 @@ def _writer() -> ocp.Checkpointer:
 
 
 def resolve(model: str | Path) -> Path:
-    """The folder of a model given by its path or by the name of an embedded one. Raises ModelError if there is none."""
+    """The folder of a model given by its path or by the name of an embedded one. Raises ModelError if there is none.
+
+    Where a replacement was interrupted between its renames, this is the old model, still set aside.
+    """
     if str(model) in EMBEDDED_MODELS:
         folder = Path(str(importlib.resources.files("dragspace_jax"))) / "critters" / "weights" / str(model)
     else:
         folder = Path(model)
-    if not (folder / "config.json").is_file():
+        if not _is_model(folder) and folder.name and _is_model(_set_aside(folder)):
+            folder = _set_aside(folder)
+    if not _is_model(folder):
         raise ModelError(
             f"unknown model {str(model)!r}: neither a model folder (config.json is missing) nor one of "
             f"{', '.join(EMBEDDED_MODELS)}; `dragspace convert` makes a model folder from a checkpoint"

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.generator import Generator, seed_to_z
+from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.mapping import Mapping
 
 # What numpy and zipfile raise for files that are damaged, encrypted, or packed in a way they do not know.
@@ -109,6 +110,27 @@ def load_one_latent(path: str | Path, config: GeneratorConfig, *, key: str = "ws
     if len(ws) != 1:
         raise InputError(f"latents {path}: the file holds {len(ws)} latents; one is needed, [L, D] or [1, L, D]")
     return ws[0]
+
+
+def read_latents(path: str | Path, model: Generator) -> Latents:
+    """One image's latents from a file: ws as `load_one_latent` takes it, and in an .npz its offsets, `styles/NAME`.
+
+    Raises:
+      InputError: as `load_latents` does.
+      LatentsError: offsets that do not fit the model.
+    """
+    ws = load_one_latent(path, model.config)
+    offsets = Latents.of_arrays({"ws": ws, **{name: read_array(Path(path), name) for name in _offsets(Path(path))}})
+    return model.check_latents(offsets)
+
+
+def _offsets(path: Path) -> list[str]:
+    """Names of the arrays with offsets of styles; a .npy has none."""
+    content = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(content, np.ndarray):
+        return []
+    with content:
+        return [name for name in content.files if name.startswith("styles/")]
 
 
 def read_mask(path: str | Path, *, side: int, invert: bool) -> np.ndarray:

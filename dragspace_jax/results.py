@@ -16,9 +16,8 @@ from PIL import Image
 from dragspace_jax.drag import DragResult, DragSettings
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
-from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.options import space_record
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.animation import frame_indices, save_gif
@@ -50,18 +49,21 @@ def summary(result: DragResult) -> dict[str, Any]:
         "steps": result.steps,
         "distances_px": [round(float(d), 3) for d in result.distances],
         "seconds": round(result.seconds, 3),
-        "seconds_to_first_iteration": round(result.seconds_to_first, 3),
+        "compile_seconds": round(result.compile_seconds, 3),
     }
 
 
-def write_latents(path: Path, ws: np.ndarray, start: np.ndarray, model: str) -> None:
+def write_latents(path: Path, latents: Latents, start: Latents, model: str) -> None:
     """A drag's latents: `ws` after it and `start` before it, [L, D] each, and the fingerprint of their model.
+
+    Offsets of styles stand beside them as `styles/NAME` and `start/styles/NAME`.
 
     Raises:
       OSError: they cannot be written; nothing new is at `path` then.
     """
     with whole_file(path) as file:
-        np.savez(file, ws=ws, start=start, model=np.asarray(model))
+        before = {"start" if name == "ws" else f"start/{name}": array for name, array in start.arrays().items()}
+        np.savez(file, **latents.arrays(), **before, model=np.asarray(model))  # type: ignore[arg-type]
 
 
 def latents_are_whole(path: Path, model: str) -> bool:
@@ -86,11 +88,8 @@ def refuse_drag(out: Path, *, overwrite: bool) -> None:
 
 def save_drag(
     out: str | Path,
-    model: Generator,
     result: DragResult,
-    settings: DragSettings,
     *,
-    space: Space,
     pictures: Pictures = "all",
     details: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -98,7 +97,7 @@ def save_drag(
     """`write_drag` in a folder of its own: no other run writes there meanwhile, and no drag was there.
 
     Args:
-      out, model, result, settings, space, pictures, details: as `write_drag` takes them.
+      out, result, pictures, details: as `write_drag` takes them.
       overwrite: whether an earlier drag's files may be there, to be replaced.
 
     Raises:
@@ -108,19 +107,10 @@ def save_drag(
     out = Path(out)
     with locked(out):
         refuse_drag(out, overwrite=overwrite)
-        write_drag(out, model, result, settings, space=space, pictures=pictures, details=details)
+        write_drag(out, result, pictures=pictures, details=details)
 
 
-def write_drag(
-    out: Path,
-    model: Generator,
-    result: DragResult,
-    settings: DragSettings,
-    *,
-    space: Space,
-    pictures: Pictures,
-    details: Mapping[str, Any] | None = None,
-) -> None:
+def write_drag(out: Path, result: DragResult, *, pictures: Pictures, details: Mapping[str, Any] | None = None) -> None:
     """Fill a drag's folder; result.json comes last, so where it stands the rest is whole.
 
     before.png, after.png, drag.png (both with the points), drag.gif; trace.npz: `handles` [T, N, 2] (x, y), `latents`
@@ -129,29 +119,29 @@ def write_drag(
 
     Args:
       out: the folder, which is there.
-      model: the generator.
-      result: the finished drag.
-      settings: what it ran with, resolved.
-      space: what it moved in.
+      result: the finished drag, with its trace.
       pictures: `none`, `final` (before, after, drag) or `all` (drag.gif too).
       details: what else to say in result.json.
 
     Raises:
       OSError: a file cannot be written; the error names it.
     """
+    assert result.edit is not None  # an edit that ran has one, and a trace
+    assert result.trace is not None
     for name in FILES:
         (out / name).unlink(missing_ok=True)
-    write_latents(out / "latents.npz", result.ws, result.start, fingerprint(model))
+    write_latents(out / "latents.npz", result.latents, result.start, fingerprint(result.model))
+    traced = result.traced_latents()
     with whole_file(out / "trace.npz") as file:
-        np.savez(file, handles=result.handles_yx[..., ::-1], latents=result.latents, loss=result.loss)
+        np.savez(file, handles=result.trace.handles_yx[..., ::-1], latents=traced.ws, loss=result.trace.loss)
     if pictures != "none":
-        _write_pictures(out, model, result, settings, animated=pictures == "all")
+        _write_pictures(out, result, traced, animated=pictures == "all")
     record = {
         **summary(result),
         **(details or {}),
-        "space": space_record(space),
-        "settings": settings_record(settings),
-        "fingerprint": fingerprint(model),
+        "space": space_record(result.edit.space),
+        "settings": settings_record(result.edit.settings),
+        "fingerprint": fingerprint(result.model),
         "versions": versions(),
     }
     write_json(out / "result.json", record)
@@ -168,14 +158,15 @@ def settings_record(settings: DragSettings) -> dict[str, Any]:
     return {field: getattr(settings, field) for field in SETTINGS}
 
 
-def render_blocks(model: Generator, ws: np.ndarray, settings: DragSettings) -> np.ndarray:
+def render_blocks(model: Generator, latents: Latents, settings: DragSettings) -> np.ndarray:
     """The images of latents [n, L, D], uint8 [n, H, W, 3], by one program for any n."""
-    filled = np.concatenate([ws, np.repeat(ws[-1:], -len(ws) % _TOGETHER, axis=0)])
-    blocks = [
-        render_images(model, filled[i : i + _TOGETHER], noise=settings.noise, dtype=settings.dtype)
-        for i in range(0, len(filled), _TOGETHER)
-    ]
-    return to_uint8(np.concatenate(blocks)[: len(ws)])
+    count = len(latents.ws)
+    blocks = []
+    for first in range(0, count, _TOGETHER):
+        rows = np.minimum(np.arange(first, first + _TOGETHER), count - 1)
+        block = jax.tree.map(lambda leaf, rows=rows: leaf[rows], latents)
+        blocks.append(render_images(model, block, noise=settings.noise, dtype=settings.dtype))
+    return to_uint8(np.concatenate(blocks)[:count])
 
 
 def save_image(image: np.ndarray, path: Path) -> None:
@@ -184,13 +175,16 @@ def save_image(image: np.ndarray, path: Path) -> None:
         Image.fromarray(image).save(staging)
 
 
-def _write_pictures(out: Path, model: Generator, result: DragResult, settings: DragSettings, *, animated: bool) -> None:
-    path, targets = result.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
+def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> None:
+    """Pictures of a drag whose latents after every iteration, [T, ...], are `traced`."""
+    assert result.edit is not None
+    assert result.trace is not None
+    path, targets = result.trace.handles_yx[..., ::-1], result.edit.targets_yx[:, ::-1]
     chosen = frame_indices(result.steps) if animated else [0]
     # The tracked positions of iteration t belong to the latents before its update, those of the first to the start
-    # (docs/design.md, section 5).
-    before_update = np.concatenate([result.start[None], result.latents[:-1]])
-    images = render_blocks(model, np.concatenate([result.ws[None], before_update[chosen]]), settings)
+    # (docs/design.md, fact 4).
+    frames_of = [result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], traced) for t in chosen]
+    images = render_blocks(result.model, Latents.stack([result.latents, *frames_of]), result.edit.settings)
     after, frames = images[0], images[1:]
     before = frames[0]
     save_image(before, out / "before.png")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+import sys
+import threading
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from dragspace_jax import checkpoint
 from dragspace_jax.checkpoint import ModelError, build_generator, load, load_discriminator, read_card, save_parameters
 from dragspace_jax.stylegan2 import ConfigError, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 from dragspace_jax.stylegan2.parameters import fingerprint, parameters
@@ -106,3 +110,122 @@ def test_settings_out_of_range(tiny_folder: Path, name: str, value: object) -> N
     settings = {**read_card(tiny_folder).generator.to_json(), name: value}
     with pytest.raises(ConfigError, match=name):
         GeneratorConfig.from_json(settings)
+
+
+def test_other_things_are_not_replaced(tmp_path: Path, tiny_generator: Generator) -> None:
+    values = {name: np.asarray(value) for name, value in parameters(tiny_generator).items()}
+    (tmp_path / "empty").mkdir()
+    save_parameters(tmp_path / "empty", tiny_generator.config, values, source={})
+    assert read_card(tmp_path / "empty").source == {}
+    (tmp_path / "link").symlink_to("empty")
+    save_parameters(tmp_path / "link", tiny_generator.config, values, source={"number": 2})
+    assert (tmp_path / "link").is_symlink()
+    assert read_card(tmp_path / "empty").source == {"number": 2}
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.png").touch()
+    (tmp_path / "file").touch()
+    for name in ("photos", "file"):
+        with pytest.raises(ModelError, match="no model folder"):
+            save_parameters(tmp_path / name, tiny_generator.config, values, source={})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "link", "photos"]
+
+
+class Interruption:
+    """Raises at the n-th operation that this process tries on files below a folder, before it happens.
+
+    Args:
+      folder: where the operations count.
+      at: which of them fails, from 0; None: all are only counted.
+      error: what is raised.
+      dead: whether every later operation fails too, as if the process had been killed.
+    """
+
+    OPERATIONS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree", "os.listdir")
+    active: Interruption | None = None
+
+    def __init__(self, folder: Path, at: int | None, error: type[BaseException], dead: bool) -> None:
+        self.folder, self.at, self.error, self.dead = str(folder), at, error, dead
+        self.count = 0
+
+    def __enter__(self) -> Interruption:
+        Interruption.active = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Interruption.active = None
+
+    def see(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event not in self.OPERATIONS or not str(arguments[0]).startswith(self.folder):
+            return
+        if event == "open" and arguments[1] == "r":
+            return
+        self.count += 1
+        if self.at is not None and (self.count - 1 == self.at or (self.dead and self.count > self.at)):
+            raise self.error("interrupted")
+
+
+@functools.cache
+def install_hook() -> None:
+    """Once: an audit hook stays for the life of the process."""
+    sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if Interruption.active is not None and threading.current_thread() is threading.main_thread():
+        Interruption.active.see(event, arguments)
+
+
+class OneFile:
+    """Writes what `checkpoint._writer` does into one file, without the many operations of Orbax."""
+
+    def __enter__(self) -> OneFile:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def save(self, folder: Path, values: dict[str, np.ndarray]) -> None:
+        folder.mkdir()
+        (folder / "values").write_text(str(float(values["synthesis.b4.const"].ravel()[0])))
+
+
+@pytest.mark.parametrize(("error", "dead"), [(OSError, False), (KeyboardInterrupt, False), (KeyboardInterrupt, True)])
+def test_no_interruption_loses_a_model(
+    tmp_path: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], dead: bool
+) -> None:
+    """At every operation in turn; afterwards a whole model is there, and the next save leaves no trace of it all."""
+    monkeypatch.setattr(checkpoint, "_writer", OneFile)
+    install_hook()
+    values = {name: np.asarray(value) for name, value in parameters(tiny_generator).items()}
+    folder = tmp_path / "m"
+
+    def save(number: int) -> None:
+        filled = {**values, "synthesis.b4.const": np.full((4, 4, 16), number)}
+        save_parameters(folder, tiny_generator.config, filled, source={"number": number})
+
+    def stored() -> int:
+        place = checkpoint.resolve(folder)
+        card = read_card(folder)
+        assert {path: (place / path).stat().st_size for path in card.files} == card.files
+        assert (place / "generator" / "values").read_text() == f"{card.source['number']}.0"
+        return card.source["number"]
+
+    save(0)
+    with Interruption(tmp_path, None, error, dead) as counted:
+        save(0)
+    seen = set()
+    assert counted.count > 10
+    for at in range(counted.count):
+        save(0)
+        for staging in tmp_path.glob(".m-*"):
+            shutil.rmtree(staging)
+        try:
+            with Interruption(tmp_path, at, error, dead):
+                save(1)
+        except error:
+            assert folder.exists() or dead
+        seen.add(stored())
+    assert seen == {0, 1}
+    save(2)
+    assert stored() == 2
+    if not dead:
+        assert [path.name for path in tmp_path.iterdir()] == ["m"]

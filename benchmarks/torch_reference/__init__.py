@@ -1,1 +1,1 @@
-"""The published networks and drag loop in PyTorch: the rival of the benchmarks, and what parity tests hold ours to."""
+"""The published networks and drag loop in PyTorch: the baseline of the benchmarks and the reference of parity tests."""

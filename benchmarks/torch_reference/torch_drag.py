@@ -1,8 +1,8 @@
 """The published drag loop in PyTorch (DragGAN, arXiv 2305.10973, as its published program runs it).
 
-Deliberately naive, since it is also the rival of the benchmarks: every iteration renders the whole image, resizes the
-whole feature map to it and walks over the points one by one. It runs on the device that holds the generator. Positions
-are (y, x) in pixels of the image.
+Deliberately naive, since it is also the baseline of the benchmarks: every iteration renders the whole image, resizes
+the whole feature map to it and walks over the points one by one. It runs on the device that holds the generator.
+Positions are (y, x) in pixels of the image.
 """
 
 from __future__ import annotations

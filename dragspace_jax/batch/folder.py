@@ -15,10 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dragspace_jax.batch.resume import Earlier
-from dragspace_jax.drag import LaneResult, Outcome
+from dragspace_jax.drag import DragResult, Outcome
 from dragspace_jax.folders import append, make_folder, whole_file
 from dragspace_jax.results import write_latents
 
@@ -100,14 +98,13 @@ class BatchFolder:
         """Record a line that is no edit, or one that cannot run."""
         self._append(entry, {"outcome": INVALID, "reason": " ".join(reason.split())})
 
-    def write(self, result: LaneResult, entry: Entry, *, start: np.ndarray, image: bool) -> None:
-        """Keep a finished edit's latents, those before it being `start` [L, D], then record it."""
+    def write(self, result: DragResult, entry: Entry, *, image: bool) -> None:
+        """Keep a finished edit's latents, before and after it, then record it."""
         if result.outcome == Outcome.INVALID:
             self.write_invalid(entry, result.reason or "")
             return
-        assert result.ws is not None  # only invalid edits have none
-        assert result.handles_yx is not None
-        write_latents(self.latents / f"{entry.stem}.npz", result.ws, start, self._model)
+        assert result.handles_yx is not None  # only invalid edits have none
+        write_latents(self.latents / f"{entry.stem}.npz", result.latents, result.start, self._model)
         files = {"latents": f"latents/{entry.stem}.npz"} | ({"image": f"images/{entry.stem}.png"} if image else {})
         self._append(
             entry,

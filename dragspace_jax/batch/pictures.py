@@ -13,7 +13,7 @@ import numpy as np
 
 from dragspace_jax.drag import DragSettings
 from dragspace_jax.results import render_blocks, save_image
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.viz.points import draw_points
 from dragspace_jax.viz.sheets import side_by_side
 
@@ -27,14 +27,14 @@ class Picture:
 
     Attributes:
       path: its file.
-      start, ws: [L, D], latents before and after; `start` may be None where only the image after is shown.
+      start, latents: one image's, before and after; `start` may be None where only the image after is shown.
       handles_yx, ended_yx, targets_yx: [N, 2], the handles before and after, and where they should go.
       settings: of the drag; noise and type of the images are theirs.
     """
 
     path: Path
-    start: np.ndarray | None
-    ws: np.ndarray
+    start: Latents | None
+    latents: Latents
     handles_yx: np.ndarray
     ended_yx: np.ndarray
     targets_yx: np.ndarray
@@ -51,7 +51,7 @@ class PictureWriter:
 
     def __init__(self, model: Generator, kind: Pictures) -> None:
         self._model, self._kind = model, kind
-        self._waiting: dict[tuple[str, str], list[Picture]] = {}
+        self._waiting: dict[tuple[str, ...], list[Picture]] = {}
         self._pool = ThreadPoolExecutor(max(1, min(4, os.cpu_count() or 1)))
         self._saving: list[Future[None]] = []
 
@@ -72,7 +72,8 @@ class PictureWriter:
         if self._kind == "none":
             return
         images_each = 2 if self._kind == "pair" else 1
-        waiting = self._waiting.setdefault((picture.settings.noise, picture.settings.dtype), [])
+        program = (picture.settings.noise, picture.settings.dtype, *picture.latents.offsets)
+        waiting = self._waiting.setdefault(program, [])
         waiting.append(picture)
         if len(waiting) * images_each >= _TOGETHER:
             self._write(waiting)
@@ -85,11 +86,11 @@ class PictureWriter:
 
     def _write(self, waiting: list[Picture]) -> None:
         pictures = waiting[:]
-        shown = [(p.start, p.ws) if self._kind == "pair" else (p.ws,) for p in pictures]
-        ws = np.stack([latent for each in shown for latent in each if latent is not None])
-        images = render_blocks(self._model, ws, pictures[0].settings)
+        shown = [(p.start, p.latents) if self._kind == "pair" else (p.latents,) for p in pictures]
+        latents = [each for both in shown for each in both if each is not None]
+        images = render_blocks(self._model, Latents.stack(latents), pictures[0].settings)
         self._wait()  # no more than one batch of images is kept in memory beside the new one
-        each = len(ws) // len(pictures)
+        each = len(latents) // len(pictures)
         for i, picture in enumerate(pictures):
             self._saving.append(self._pool.submit(_save, picture, images[i * each : (i + 1) * each]))
         waiting.clear()

@@ -12,11 +12,11 @@ import numpy as np
 from dragspace_jax.batch.lines import EditLine, LineError
 from dragspace_jax.drag import DragSettings, EditRequest
 from dragspace_jax.drag.recipes import settings_of, space_of
-from dragspace_jax.inputs import check_seed_options, load_one_latent, read_mask, seed_latents
+from dragspace_jax.inputs import check_seed_options, read_latents, read_mask, seed_latents
 from dragspace_jax.results import settings_record
 from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_name, space_record
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
 
 _KEPT_MASKS = 64  # of 512 px: 64 MiB
 _KEPT_SPACES = 64  # bases of 512 components: 64 MiB
@@ -68,7 +68,7 @@ class RequestMaker:
             raise LineError("label goes with seed, or with space pca without a basis; latents are mapped already")
         return EditRequest(
             id=name,
-            ws=self.start(line),
+            latents=self.start(line),
             handles_yx=line.handles_yx,
             targets_yx=line.targets_yx,
             mask=None if line.mask is None else self._mask(line.mask, line.invert_mask),
@@ -76,13 +76,13 @@ class RequestMaker:
             settings=self.settings(line),
         )
 
-    def start(self, line: EditLine) -> np.ndarray:
-        """[L, D], the latents where the line's edit starts. Raises as `request` does."""
+    def start(self, line: EditLine) -> Latents:
+        """The latents where the line's edit starts. Raises as `request` does."""
         if line.latents is not None:
-            return load_one_latent(self._folder / line.latents, self._model.config)
+            return read_latents(self._folder / line.latents, self._model)
         assert line.seed is not None  # a line has one of the two
         psi = self._psi if line.psi is None else line.psi
-        return seed_latents(self._model, [line.seed], psi=psi, label=self._label_of(line))[0]
+        return Latents(ws=seed_latents(self._model, [line.seed], psi=psi, label=self._label_of(line))[0])
 
     def settings(self, line: EditLine) -> DragSettings:
         """The line's settings, resolved for the model. Raises DragspaceError if they do not fit it."""

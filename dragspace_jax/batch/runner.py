@@ -21,11 +21,11 @@ from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
 from dragspace_jax.batch.summary import BatchState, BatchSummary
 from dragspace_jax.checkpoint import load
-from dragspace_jax.drag import BatchError, BatchStats, DragSettings, EditRequest, LaneResult, Outcome, drag_many
+from dragspace_jax.drag import Batch, BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
 from dragspace_jax.drag.recipes import SETTING_KEYS, space_of
 from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.folders import locked
-from dragspace_jax.inputs import load_one_latent
+from dragspace_jax.inputs import read_latents
 from dragspace_jax.results import versions, write_json
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
@@ -151,12 +151,11 @@ class _Runner:
         self._running: dict[str, tuple[Entry, EditRequest]] = {}
         self._settled = self._dragged = self._steps = 0
         self._began = self._kept = time.perf_counter()
-        self._stats = BatchStats()
+        self._batch: Batch | None = None
 
     def run(self, lanes: int | Literal["auto"]) -> BatchSummary:
         """Drag everything that the folder does not have yet; the summary is in the folder however it ends."""
-        batch = drag_many(self._model, self._requests(), lanes=lanes)
-        self._stats = batch.stats
+        self._batch = batch = drag_many(self._model, self._requests(), lanes=lanes)
         self._keep_summary(interrupted=True)  # as it is until the end
         interrupted = False
         with self._writer:
@@ -175,15 +174,15 @@ class _Runner:
         return summary
 
     def _state(self) -> BatchState:
-        compiling = getattr(self._stats, "compile_seconds", 0.0)
+        stats = BatchStats() if self._batch is None else self._batch.stats  # those of the present iteration
         return BatchState(
             settled=self._settled,
             total=self._lines.total,
             dragged=self._dragged,
             steps=self._steps,
-            seconds=time.perf_counter() - self._began - compiling,
-            compile_seconds=compiling,
-            stats=self._stats,
+            seconds=time.perf_counter() - self._began - stats.compile_seconds,
+            compile_seconds=stats.compile_seconds,
+            stats=stats,
         )
 
     def _keep_summary(self, *, interrupted: bool) -> BatchSummary:
@@ -244,7 +243,7 @@ class _Runner:
             picture = Picture(
                 path=self._folder.out / record["image"],
                 start=self._maker.start(line) if self._pictures == "pair" else None,
-                ws=load_one_latent(self._folder.out / record["latents"], self._model.config),
+                latents=read_latents(self._folder.out / record["latents"], self._model),
                 handles_yx=line.handles_yx,
                 ended_yx=np.array(record["handles_xy"], np.float32)[:, ::-1],
                 targets_yx=line.targets_yx,
@@ -255,21 +254,19 @@ class _Runner:
         else:
             self._writer.add(picture)
 
-    def _keep(self, result: LaneResult) -> None:
+    def _keep(self, result: DragResult) -> None:
         entry, request = self._running.pop(result.id)
-        start = np.asarray(request.ws)
-        self._folder.write(result, entry, start=start, image=self._pictures != "none")
+        self._folder.write(result, entry, image=self._pictures != "none")
         if result.outcome == Outcome.INVALID:
             return
         self._dragged += 1
         self._steps += result.steps
-        assert result.ws is not None  # only invalid edits have none
-        assert result.handles_yx is not None
+        assert result.handles_yx is not None  # only invalid edits have none
         self._writer.add(
             Picture(
                 path=self._folder.images / f"{entry.stem}.png",
-                start=start,
-                ws=result.ws,
+                start=result.start,
+                latents=result.latents,
                 handles_yx=np.asarray(request.handles_yx),
                 ended_yx=result.handles_yx,
                 targets_yx=np.asarray(request.targets_yx),

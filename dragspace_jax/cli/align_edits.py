@@ -117,7 +117,7 @@ def drag_plans(
     requests = (
         EditRequest(
             id=str(number),
-            ws=ws[number],
+            latents=ws[number],
             handles_yx=plan.handle_yx[None],
             targets_yx=plan.target_yx[None],
             space=space,

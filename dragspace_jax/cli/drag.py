@@ -14,12 +14,13 @@ from dragspace_jax.cli.console import fitting, progress
 from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_points
-from dragspace_jax.drag import drag_one, make_edit
+from dragspace_jax.drag import EditRequest, drag_one, make_edit
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.folders import locked
-from dragspace_jax.inputs import load_one_latent, read_mask, seed_latents
+from dragspace_jax.inputs import read_latents, read_mask, seed_latents
 from dragspace_jax.results import Pictures, refuse_drag, write_drag
 from dragspace_jax.spaces.options import make_space
+from dragspace_jax.stylegan2 import Latents
 
 
 @click.command(
@@ -74,13 +75,16 @@ def drag(
     stays = None if mask is None else read_mask(mask, side=side, invert=invert_mask)
     settings = settings_of(named, side).resolved(generator.config, masked=stays is not None)
     if seed is not None:
-        start = seed_latents(generator, [seed], psi=psi, label=label)[0]
+        start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])
     else:
         assert latents is not None  # one of the two is there
-        start = load_one_latent(latents, generator.config)
+        start = read_latents(latents, generator)
     with fitting() as on_progress:
         space = make_space(generator, options, label, on_progress=on_progress)
-    make_edit(handles_yx, targets_yx, side, stays)  # raises before anything is written
+    request = EditRequest(
+        latents=start, handles_yx=handles_yx, targets_yx=targets_yx, mask=stays, space=space, settings=settings
+    )
+    make_edit(generator, request)  # raises before anything is written
 
     details = {
         "model": model,
@@ -115,8 +119,8 @@ def drag(
                 settings=settings,
                 on_progress=show,
             )
-        write_drag(out, generator, result, settings, space=space, pictures=pictures, details=details)
-    if np.abs(result.start - start).max() > 1e-4:
+        write_drag(out, result, pictures=pictures, details=details)
+    if np.abs(result.start.ws - start.ws).max() > 1e-4:
         click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")

@@ -1,10 +1,11 @@
-"""Dragging: edits, the published loop, one edit at a time or many at once."""
+"""Dragging: edits, methods, one edit at a time or many at once."""
 
-from dragspace_jax.drag.edit import Edit, Outcome, make_edit
-from dragspace_jax.drag.many import Batch, drag_many
-from dragspace_jax.drag.request import BatchError, BatchStats, EditRequest, LaneResult
+from dragspace_jax.drag.edit import Edit, EditRequest, Outcome, make_edit
+from dragspace_jax.drag.many import Batch, BatchError, BatchStats, drag_many
+from dragspace_jax.drag.method import Method
+from dragspace_jax.drag.result import DragResult, Trace
 from dragspace_jax.drag.settings import DragSettings, EditError
-from dragspace_jax.drag.single import DragResult, drag_one
+from dragspace_jax.drag.single import drag_one
 
 __all__ = [
     "Batch",
@@ -15,8 +16,9 @@ __all__ = [
     "Edit",
     "EditError",
     "EditRequest",
-    "LaneResult",
+    "Method",
     "Outcome",
+    "Trace",
     "drag_many",
     "drag_one",
     "make_edit",

@@ -1,15 +1,24 @@
-"""An edit as a value, checked where it enters, and how it may end."""
+"""An edit: as it is asked for, as it is checked where it enters, and how it may end."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Hashable, Mapping
+from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dragspace_jax.drag.settings import EditError
-from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.drag.directions import Adam
+from dragspace_jax.drag.method import Method
+from dragspace_jax.drag.settings import DragSettings, EditError
+from dragspace_jax.drag.step_sizes import Pace, Rate
+from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks import Model
+from dragspace_jax.spaces import Space, WPlus, default_layers
 
 
 class Outcome(enum.IntEnum):
@@ -29,74 +38,134 @@ class Outcome(enum.IntEnum):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Edit:
-    """What the user marked.
+class EditRequest:
+    """One edit as a caller asks for it; the id is the caller's.
 
     Attributes:
-      handles_yx, targets_yx: [N, 2] float32, pixels of the image.
-      mask: [H, W] float32, 1 where the image must stay, or None.
+      latents: the image's, as the model's family has them: for StyleGAN2 ws [L, D] or [1, L, D], or `Latents`.
+      handles_yx, targets_yx: [N, 2], pixels of the image, (y, x); handles are rounded to whole pixels, as published.
+      id: names the result.
+      mask: [H, W], 1 (or 255, or true) where the image must stay, 0 where it may change; both must occur; or None.
+      arrays: what an objective of your own needs of an edit, by name.
+      space: coordinates to move in; None: W+ on the first 6 layers. Different bases of one shape share a program.
+      settings: None: `DragSettings()`.
     """
 
+    latents: Any
+    handles_yx: ArrayLike
+    targets_yx: ArrayLike
+    id: str = ""
+    mask: ArrayLike | None = None
+    arrays: Mapping[str, ArrayLike] = dataclasses.field(default_factory=dict)
+    space: Space | None = None
+    settings: DragSettings | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Edit:
+    """An edit that can run.
+
+    Attributes:
+      id: the caller's.
+      latents: the family's pytree of float32 NumPy arrays.
+      handles_yx, targets_yx: [N, 2] float32, pixels of the image.
+      arrays: by name, float32; `mask` [H, W] is 1 where the image must stay.
+      space: coordinates to move in.
+      settings: resolved, with their method.
+    """
+
+    id: str
+    latents: Any
     handles_yx: np.ndarray
     targets_yx: np.ndarray
-    mask: np.ndarray | None
+    arrays: dict[str, np.ndarray]
+    space: Space
+    settings: DragSettings
+
+    @property
+    def program(self) -> Hashable:
+        """What edits must share to run in one program: structures and shapes, not values."""
+        leaves, structure = jax.tree.flatten((self.latents, self.space, self.settings, self.arrays))
+        return structure, tuple((np.shape(leaf), np.result_type(leaf).name) for leaf in leaves)
 
 
-def _points(name: str, points_yx: ArrayLike, side: int) -> np.ndarray:
+def make_edit(model: Model, request: EditRequest) -> Edit:
+    """Check an edit for a model.
+
+    Raises:
+      EditError: a point outside the image, unequal numbers of points, a mask of another size or without both values,
+        latents or settings that do not fit the model.
+      SpaceError: a space that does not fit it.
+    """
+    config = model.config
+    space = _published_space(config) if request.space is None else request.space
+    settings = DragSettings() if request.settings is None else request.settings
+    if not isinstance(space, Space):
+        raise EditError(f"space is {space!r}; it must be a space such as WPlus(), or None", field="space")
+    if not isinstance(settings, DragSettings):
+        raise EditError(f"settings is {settings!r}; it must be DragSettings(), or None", field="settings")
+    space.check(model)
+    handles, targets = _points("handles", request.handles_yx, config), _points("targets", request.targets_yx, config)
+    if len(handles) != len(targets):
+        raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
+    arrays = {name: np.asarray(array, np.float32) for name, array in request.arrays.items()}
+    if request.mask is not None:
+        arrays["mask"] = _mask(request.mask, config.resolution)
+    settings = settings.resolved(config, masked="mask" in arrays)
+    if settings.method is None:
+        settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
+    try:
+        latents = model.check_latents(request.latents)
+    except DragspaceError as error:
+        raise EditError(str(error), field="latents") from error
+    return Edit(
+        id=request.id,
+        latents=latents,
+        handles_yx=np.round(handles),
+        targets_yx=targets,
+        arrays=arrays,
+        space=space,
+        settings=settings,
+    )
+
+
+def published_method(settings: DragSettings, side: int) -> Method:
+    """Motion supervision by Adam, at the settings' pace or rate, for images of `side` pixels."""
+    size = Pace(side=side) if settings.pace > 0 else Rate()
+    return Method(objective=MotionSupervision(), direction=Adam(), size=size)
+
+
+def _published_space(config: Any) -> Space:
+    return WPlus(layers=default_layers(config.num_ws))
+
+
+def _points(name: str, points_yx: ArrayLike, config: Any) -> np.ndarray:
+    side = config.resolution
     try:
         points = np.array(points_yx, np.float32)  # a copy: the caller may use its array again
     except (TypeError, ValueError) as error:
-        raise EditError(f"{name} are not an array of numbers [N, 2]: {error}") from error
+        raise EditError(f"{name} are not an array of numbers [N, 2]: {error}", field=name) from error
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
-        raise EditError(f"{name} have shape {points.shape}; they must be [N, 2] with at least one point")
+        raise EditError(f"{name} have shape {points.shape}; they must be [N, 2] with at least one point", field=name)
     for y, x in points:
         if not (0 <= y <= side - 1 and 0 <= x <= side - 1):
-            raise EditError(f"{name} hold the point x={x:g}, y={y:g}, outside the image (0 to {side - 1})")
+            raise EditError(f"{name} hold the point x={x:g}, y={y:g}, outside the image (0 to {side - 1})", field=name)
     return points
 
 
-def make_edit(handles_yx: ArrayLike, targets_yx: ArrayLike, side: int, mask: ArrayLike | None = None) -> Edit:
-    """Check an edit for an image of `side` pixels.
-
-    Args:
-      handles_yx, targets_yx: [N, 2], pixels; handles are rounded to whole pixels, as published.
-      side: the image's side in pixels.
-      mask: [H, W], 1 where the image must stay, 0 where it may change; both must occur.
-
-    Raises:
-      EditError: a point outside the image, unequal numbers of points, a mask of another size or without both values.
-    """
-    handles, targets = _points("handles", handles_yx, side), _points("targets", targets_yx, side)
-    if len(handles) != len(targets):
-        raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
-    if mask is not None:
-        try:
-            mask = np.array(mask, np.float32)
-        except (TypeError, ValueError) as error:
-            raise EditError(f"the mask is not an array of numbers [H, W]: {error}") from error
-        if mask.shape != (side, side):
-            raise EditError(f"the mask has shape {mask.shape}; the image is {side} × {side}")
-        if set(np.unique(mask).tolist()) != {0.0, 1.0}:
-            raise EditError("the mask must hold both 0 (may change) and 1 (must stay), and nothing else")
-    return Edit(handles_yx=np.round(handles), targets_yx=targets, mask=mask)
-
-
-def check_latents(config: GeneratorConfig, ws: ArrayLike) -> np.ndarray:
-    """Latents [L, D] or [1, L, D] as float32 [L, D].
-
-    Raises:
-      EditError: they do not fit the model or are not finite.
-    """
+def _mask(mask: ArrayLike, side: int) -> np.ndarray:
+    """[H, W] float32 of zeros and ones."""
     try:
-        if np.iscomplexobj(ws):
-            raise ValueError("they are complex")
-        array = np.array(ws, np.float32)  # a copy: the caller may use its array again
+        array = np.array(mask)
+        values = array.astype(np.float32)
     except (TypeError, ValueError) as error:
-        raise EditError(f"the latents are not an array of numbers: {error}") from error
-    array = array[0] if array.ndim == 3 and array.shape[0] == 1 else array
-    expected = (config.num_ws, config.w_dim)
-    if array.shape != expected:
-        raise EditError(f"the latents have shape {array.shape}; the model takes [{expected[0]}, {expected[1]}]")
-    if not np.isfinite(array).all():
-        raise EditError("the latents hold numbers that are not finite")
-    return array
+        raise EditError(f"the mask is not an array of numbers [H, W]: {error}", field="mask") from error
+    if array.dtype == np.uint8 and array.max(initial=0) == 255:
+        values = values / 255
+    if values.shape != (side, side):
+        raise EditError(f"the mask has shape {values.shape}; the image is {side} × {side}", field="mask")
+    if set(np.unique(values).tolist()) != {0.0, 1.0}:
+        raise EditError(
+            "the mask must hold both 0 (may change) and 1 (must stay; 255 in bytes), and nothing else", field="mask"
+        )
+    return values

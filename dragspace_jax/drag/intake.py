@@ -1,22 +1,19 @@
-"""Edits on their way into a batch: read as they are needed, checked, and sorted by what must share a program."""
+"""Edits on their way into a batch: read as they are needed, checked, and sorted by the program that they need."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Hashable, Iterable
 
-import jax
-
-from dragspace_jax.drag.edit import Outcome, check_latents, make_edit
-from dragspace_jax.drag.pool import Job
-from dragspace_jax.drag.request import EditRequest, LaneResult
-from dragspace_jax.drag.settings import DragSettings, EditError
+from dragspace_jax.drag.edit import Edit, EditRequest, Outcome, make_edit
+from dragspace_jax.drag.pool import Pool
+from dragspace_jax.drag.result import DragResult
 from dragspace_jax.errors import DragspaceError
-from dragspace_jax.spaces import Space, WPlus, default_layers
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.networks import Model
 
-_READ_AHEAD = 4096  # edits that wait at most, of all kinds
-_MASKS_AHEAD = 64  # and with masks, which are large
+_READ_AHEAD = 4096  # edits that wait at most, of all programs
+_ARRAYS_AHEAD = 64  # and with masks or other arrays, which are large
 _INVALID_AHEAD = 256  # and results of bad edits that nobody has taken yet
 
 
@@ -24,28 +21,28 @@ class Intake:
     """What waits to be dragged.
 
     Attributes:
-      queues: the waiting edits of each kind; kinds differ in their space's shape, static settings or masks.
+      queues: the waiting edits by their program.
       invalid: results of the edits that were refused.
       exhausted: nothing more will be read.
       failure: what the caller's iterator raised, if that is why.
     """
 
-    def __init__(self, model: Generator, edits: Iterable[EditRequest]):
+    def __init__(self, model: Model, edits: Iterable[EditRequest]):
         self._model, self._edits = model, iter(edits)
-        self._default_space = WPlus(layers=default_layers(model.config.num_ws))
-        self.queues: dict[Hashable, deque[Job]] = {}
-        self.invalid: deque[LaneResult] = deque()
+        self.queues: dict[Hashable, deque[Edit]] = {}
+        self.invalid: deque[DragResult] = deque()
         self.exhausted = False
         self.failure: Exception | None = None
 
     @property
     def waiting(self) -> int:
+        """Edits that were read and are in no lane yet."""
         return sum(map(len, self.queues.values()))
 
-    def read(self, kind: Hashable, wanted: int) -> None:
-        """Read edits until `wanted` of a kind (None: of all) wait, or as many as may."""
+    def read(self, program: Hashable, wanted: int) -> None:
+        """Read edits until `wanted` of a program (None: of all) wait, or as many as may."""
         while not self.exhausted and self._room():
-            if (self.waiting if kind is None else len(self.queues.get(kind, ()))) >= wanted:
+            if (self.waiting if program is None else len(self.queues.get(program, ()))) >= wanted:
                 return
             try:
                 request = next(self._edits, None)
@@ -57,36 +54,35 @@ class Intake:
                 self.exhausted = True
                 return
             try:
-                job = self._checked(request)
+                edit = make_edit(self._model, request)
             except DragspaceError as error:
-                self.invalid.append(LaneResult(id=request.id, outcome=Outcome.INVALID, reason=str(error)))
+                self.invalid.append(DragResult(id=request.id, outcome=Outcome.INVALID, reason=str(error)))
             else:
-                self.queues.setdefault(_kind(job), deque()).append(job)
+                self.queues.setdefault(edit.program, deque()).append(edit)
 
     def _room(self) -> bool:
-        masked = sum(len(queue) for queue in self.queues.values() if queue and queue[0].edit.mask is not None)
-        return self.waiting < _READ_AHEAD and masked < _MASKS_AHEAD and len(self.invalid) < _INVALID_AHEAD
-
-    def _checked(self, request: EditRequest) -> Job:
-        config = self._model.config
-        space = self._default_space if request.space is None else request.space
-        settings = DragSettings() if request.settings is None else request.settings
-        if not isinstance(space, Space):
-            raise EditError(f"space is {space!r}; it must be a space such as WPlus(), or None")
-        if not isinstance(settings, DragSettings):
-            raise EditError(f"settings is {settings!r}; it must be DragSettings(), or None")
-        space.check(self._model)
-        return Job(
-            id=request.id,
-            edit=make_edit(request.handles_yx, request.targets_yx, config.resolution, request.mask),
-            ws=check_latents(config, request.ws),
-            space=space,
-            settings=settings.resolved(config, masked=request.mask is not None),
-        )
+        large = sum(len(queue) for queue in self.queues.values() if queue and queue[0].arrays)
+        return self.waiting < _READ_AHEAD and large < _ARRAYS_AHEAD and len(self.invalid) < _INVALID_AHEAD
 
 
-def _kind(job: Job) -> Hashable:
-    """What edits must share to run in one program."""
-    leaves, structure = jax.tree.flatten(job.space)
-    shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
-    return structure, shapes, jax.tree.structure(job.settings), job.edit.mask is None
+def admit(pool: Pool, queue: deque[Edit], *, patient: bool) -> bool:
+    """Fill the pool's free lanes, each time with the edit whose handles come nearest to the rows left for a lane.
+
+    So lanes and rows run out together, whatever the mixture of edits. The first of the queue may be passed over while
+    it is `patient`; then nothing else is admitted before it.
+
+    Returns:
+      Whether the first of the queue was admitted, or there was none.
+    """
+    first = queue[0] if queue else None
+    while queue and pool.busy < pool.lanes:
+        share = (pool.handles - pool.handles_used) / (pool.lanes - pool.busy)
+        window = itertools.islice(queue, 4 * pool.lanes if patient else 1)
+        for edit in sorted(window, key=lambda edit: abs(len(edit.handles_yx) - share)):
+            if pool.admit(edit):
+                queue.remove(edit)
+                patient = patient or edit is first
+                break
+        else:
+            break
+    return not queue or queue[0] is not first

@@ -1,253 +1,153 @@
-"""The published drag loop, compiled (DESIGN §5), cut at the seams of space, patch reader, solver and outcome.
+"""The iteration of a drag: evaluate, judge, direct, terminate, freeze; each a function of its own.
 
-It runs B lanes at once, one edit each, and N handles, each of which knows its lane: edits with few and with many
-handles share a batch without padding. `begin` sets lanes up, `step` is one iteration, `advance` the same as a compiled
-program. One lane alone is a drag of its own.
+`begin` sets lanes up, `step` is one iteration of all of them; what it optimises and how, the lanes' method says. One
+lane alone is a drag of its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from dragspace_jax.drag.edit import Outcome
-from dragspace_jax.drag.features import Engine
-from dragspace_jax.drag.masking import mask_loss
-from dragspace_jax.drag.motion import distances, motion_loss
-from dragspace_jax.drag.schedule import paced_descent, paced_stretch, scheduled_rate
-from dragspace_jax.drag.settings import DragSettings
-from dragspace_jax.drag.solvers import SolverState, make_solver
-from dragspace_jax.drag.tracking import features_at, track
-from dragspace_jax.spaces import Base, Space
+from dragspace_jax.drag.method import Terms
+from dragspace_jax.drag.state import ByHandle, DragState, Lanes, Point, Progress, Start, StepInfo, choose
+from dragspace_jax.networks import Network, Styles
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Lanes:
-    """What B edits keep constant while they run.
-
-    Attributes:
-      space: each lane's; its arrays have a leading B, so lanes may have different bases of one shape.
-      base: what the space does not move; its arrays have a leading B.
-      settings: resolved; its numbers are [B].
-      mask: [B, H, W] float32, 1 where the image must stay, or None.
-      lane: int32 [N], the lane that each handle belongs to.
-      targets_yx: [N, 2] float32, pixels.
-      valid: bool [N], False for what only fills up the arrays.
-    """
-
-    space: Space
-    base: Base
-    settings: DragSettings
-    mask: jax.Array | None
-    lane: jax.Array
-    targets_yx: jax.Array
-    valid: jax.Array
-
-    @classmethod
-    def of(cls, start: Start, base: Base) -> Lanes:
-        """The lanes of edits whose bases are known."""
-        return cls(
-            space=start.space,
-            base=base,
-            settings=start.settings,
-            mask=start.mask,
-            lane=start.lane,
-            targets_yx=start.targets_yx,
-            valid=start.valid,
-        )
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DragState:
-    """What an iteration changes.
-
-    Attributes:
-      coordinates: [B, K].
-      solver: the solver's state; its arrays have a leading B.
-      handles_yx: [N, 2] float32, tracked so far.
-      reference: [N, C], features of the handles in the first iteration.
-      start_features: [B, R, R, C], the whole maps of the first iteration; None without masks.
-      iteration: int32 [B], iterations done.
-      nearest: [B], the least sum of the handles' distances to their targets so far, pixels.
-      since: int32 [B], iterations since that was reached.
-      outcome: int32 [B], an `Outcome`; lanes that are not RUNNING change no more.
-    """
-
-    coordinates: jax.Array
-    solver: SolverState
-    handles_yx: jax.Array
-    reference: jax.Array
-    start_features: jax.Array | None
-    iteration: jax.Array
-    nearest: jax.Array
-    since: jax.Array
-    outcome: jax.Array
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StepInfo:
-    """What an iteration tells.
-
-    Attributes:
-      handles_yx: [N, 2] float32, tracked in this iteration, before its update.
-      ws: [B, L, D], latents after it.
-      loss: [B], before the update.
-    """
-
-    handles_yx: jax.Array
-    ws: jax.Array
-    loss: jax.Array
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Start:
-    """Edits as arrays: what `begin` turns into lanes.
-
-    Attributes:
-      ws: [B, L, D], latents to start from.
-      handles_yx: [N, 2] float32, whole pixels.
-      space, settings, mask, lane, targets_yx, valid: as in `Lanes`.
-    """
-
-    space: Space
-    ws: jax.Array
-    handles_yx: jax.Array
-    settings: DragSettings
-    mask: jax.Array | None
-    lane: jax.Array
-    targets_yx: jax.Array
-    valid: jax.Array
-
-
-def begin(engine: Engine, start: Start) -> tuple[Lanes, DragState]:
+def begin(network: Network, start: Start) -> tuple[Lanes, DragState]:
     """Set up lanes; features are first computed by the first iteration."""
-    count, handles = start.ws.shape[0], start.handles_yx.shape[0]
-    coordinates, base = jax.vmap(lambda space, ws: space.encode(engine.model, ws))(start.space, start.ws)
-    block = engine.plan.top
-    channels = engine.model.config.block_channels(block)
+    coordinates, base = jax.vmap(lambda space, latents: space.encode(network, latents))(start.space, start.latents)
+    lanes = Lanes.of(start, base, coordinates)
+    count, handles = lanes.count, lanes.handles.start_yx
+    progress = Progress(
+        left=jnp.full(count, jnp.inf),
+        total=jnp.full(count, jnp.inf),
+        reached=jnp.zeros(count, bool),
+        handles=ByHandle((handles, jnp.full(handles.shape[0], jnp.inf))),
+    )
     state = DragState(
-        coordinates=coordinates,
-        solver=jax.vmap(lambda settings, x: make_solver(settings).init(x))(start.settings, coordinates),
-        handles_yx=start.handles_yx,
-        reference=jnp.zeros((handles, channels)),
-        start_features=None if start.mask is None else jnp.zeros((count, block, block, channels)),
+        candidate=coordinates,
+        predicted=None,
+        accepted=Point(carry=lanes.method.objective.init(network, lanes), progress=progress, loss=jnp.zeros(count)),
+        memory=lanes.method.direction.init(lanes, coordinates),
+        size=lanes.method.size.init(lanes),
         iteration=jnp.zeros(count, jnp.int32),
         nearest=jnp.full(count, jnp.inf),
         since=jnp.zeros(count, jnp.int32),
         outcome=jnp.full(count, Outcome.RUNNING, jnp.int32),
     )
-    return Lanes.of(start, base), state
+    return lanes, _with_places(network, lanes, state) if lanes.method.size.keeps else state
 
 
-def latents(lanes: Lanes, state: DragState) -> jax.Array:
-    """The lanes' latents: [B, L, D]."""
-    return jax.vmap(lambda space, x, base: space.latents(x, base))(lanes.space, state.coordinates, lanes.base)
+def _with_places(network: Network, lanes: Lanes, state: DragState) -> DragState:
+    """The state with zeros for what the first iteration will find; nothing of it is read before."""
+
+    def found(network: Network, lanes: Lanes, state: DragState) -> tuple[Point, Any]:
+        trial = evaluate(network, lanes, state)
+        limits = lanes.method.size.limits(lanes, trial, state.size, state.iteration)
+        return trial, lanes.method.direction.propose(lanes, trial, limits, state.memory)[0].predicted
+
+    shapes = jax.eval_shape(found, network, lanes, state)
+    point, predicted = jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), shapes)
+    accepted = dataclasses.replace(point, carry=state.accepted.carry, progress=state.accepted.progress)
+    return dataclasses.replace(state, accepted=accepted, predicted=predicted)
 
 
-Seen = tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array | None]
-"""Beside the objective: loss [B], each handle's motion loss [N], handles [N, 2], references [N, C], the first maps."""
+def latents(lanes: Lanes, state: DragState) -> tuple[Any, Any]:
+    """The lanes' latents at the start, as their spaces express them, and now; arrays [B, ...]."""
+    decode = jax.vmap(lambda space, x, base: space.decode(x, base))
+    return decode(lanes.space, lanes.start, lanes.base), decode(lanes.space, state.coordinates, lanes.base)
 
 
-def step(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
-    """One iteration: synthesise, track, test for the stop, loss, update (the order of DESIGN §5.4).
+def step(network: Network, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
+    """One iteration: synthesise, track, test for the stop, update (the order of docs/design.md, fact 4).
 
     An iteration that reaches the targets, or meets a number that is not finite, makes no update.
     """
-    side, settings, lane = engine.model.config.resolution, lanes.settings, lanes.lane
-    count = state.coordinates.shape[0]
+    method = lanes.method
+    trial = evaluate(network, lanes, state)
+    accepts, size = method.size.judge(lanes, state, trial)
+    accepted = choose(accepts, lanes.handles.lane, trial, state.accepted) if method.size.keeps else trial
+    limits = method.size.limits(lanes, accepted, size, state.iteration)
+    proposal, memory = method.direction.propose(lanes, accepted, limits, state.memory)
+    after = DragState(
+        candidate=proposal.coordinates,
+        predicted=proposal.predicted if method.size.keeps else None,
+        accepted=_kept(lanes, accepted),
+        memory=memory,
+        size=size,
+        iteration=state.iteration + 1,
+        nearest=jnp.minimum(accepted.progress.total, state.nearest),
+        since=jnp.where(accepted.progress.total < state.nearest, 0, state.since + 1),
+        outcome=state.outcome,
+    )
+    outcome = terminate(lanes, accepted, after)
+    after = freeze(lanes, state, after, outcome)
+    info = StepInfo(handles_yx=after.accepted.progress.handles_yx, loss=trial.loss, coordinates=after.coordinates)
+    return after, info
+
+
+def evaluate(network: Network, lanes: Lanes, state: DragState) -> Point:
+    """The objective at the candidates, and what the direction pulls back to them."""
+    method, lane = lanes.method, lanes.handles.lane
+    charts, image = (lanes.space, state.candidate, lanes.base), lane
+    if method.direction.per_handle:
+        charts = jax.tree.map(lambda leaf: leaf[lane], charts)
+        image = jnp.arange(lane.shape[0], dtype=jnp.int32)
+    space, coordinates, base = charts
     first = state.iteration == 0
-    tolerance = jnp.asarray(settings.tolerance)[lane]
 
-    def objective(coordinates: jax.Array) -> tuple[jax.Array, Seen]:
-        decode = jax.vmap(lambda space, x, base: space.decode(engine.model, x, base))
-        styles = decode(lanes.space, coordinates, lanes.base)
-        reader = engine.read({name: style[:, 0] for name, style in styles.items()}, state.handles_yx, lane, settings)
-        frozen = jax.tree.map(jax.lax.stop_gradient, reader)
-        reference = jnp.where(first[lane][:, None], features_at(frozen, state.handles_yx), state.reference)
-        handles = track(frozen, reference, state.handles_yx, settings.pixels(settings.radius_track, side))
-        radius = settings.pixels(settings.radius_motion, side)
-        motion = motion_loss(reader, handles, lanes.targets_yx, lanes.valid, radius, tolerance)
-        loss, start = _per_lane(motion, lane, count), state.start_features
-        if lanes.mask is not None and start is not None:
-            start = jnp.where(first[:, None, None, None], frozen.features, start)
-            # No change yet at first; rounding would make one, and the loss has a kink there.
-            weight = jnp.where(first, 0.0, settings.mask_weight)
-            loss += weight * jax.vmap(mask_loss)(reader.features, start, lanes.mask)
-        # Lanes do not touch each other, so the gradient of the sum is each lane's own.
-        return jnp.sum(loss), (loss, motion, handles, reference, start)
+    def terms(coordinates: jax.Array) -> tuple[Terms, Any]:
+        styles = _styles(network, space, coordinates, base)
+        return method.objective.evaluate(network, lanes, styles, image, state.accepted.carry, first)
 
-    (_, (loss, motion, handles, reference, start)), gradient = jax.value_and_grad(objective, has_aux=True)(
-        state.coordinates
+    found, vjp, (carry, progress) = jax.vjp(terms, coordinates, has_aux=True)
+    return Point(
+        carry=carry,
+        progress=progress,
+        loss=found.loss,
+        terms=found.handles,
+        coordinates=state.candidate,
+        pulled=method.direction.pull(lanes, found, lambda cotangents: vjp(cotangents)[0]),
     )
-    far = jnp.where(lanes.valid, distances(handles, lanes.targets_yx), 0.0)
-    total = _per_lane(far, lane, count)
-    left = jnp.max(far)[None] if count == 1 else jnp.zeros(count, far.dtype).at[lane].max(far)
-    rate = scheduled_rate(settings, state.iteration, left, side)
-    coordinates, solver = jax.vmap(lambda settings, *moved: make_solver(settings).step(*moved))(
-        dataclasses.replace(settings, learning_rate=rate), gradient, state.solver, state.coordinates
-    )
-    if settings.paced:
-        moved = coordinates - state.coordinates
-        wanted = _per_lane(paced_descent(settings, lane, motion, far, side), lane, count)
-        stretch = paced_stretch(settings, -jnp.sum(gradient * moved, 1), wanted)
-        coordinates = state.coordinates + stretch[:, None] * moved
-    nearer = total < state.nearest
-    since = jnp.where(nearer, 0, state.since + 1)
-    iteration = state.iteration + 1
-    reached = _per_lane((far > tolerance).astype(jnp.int32), lane, count) == 0
-    finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(coordinates), 1)
+
+
+def _styles(network: Network, space: Any, coordinates: jax.Array, base: Any) -> Styles:
+    """{name: [B, C]} of coordinates [B, K]."""
+    styles = jax.vmap(lambda space, x, base: space.styles(network, x, base))(space, coordinates, base)
+    return {name: style[:, 0] for name, style in styles.items()}
+
+
+def terminate(lanes: Lanes, accepted: Point, after: DragState) -> jax.Array:
+    """The outcome of every lane, int32 [B], by the point it is at and the state after this iteration."""
+    settings = lanes.settings
+    finite = jnp.isfinite(accepted.loss) & jnp.all(jnp.isfinite(after.candidate), 1)
     ends = {
         Outcome.NOT_FINITE: ~finite,
-        Outcome.REACHED: reached,
-        Outcome.STEP_LIMIT: iteration >= settings.steps,
-        Outcome.STALLED: (settings.stall > 0) & (since >= settings.stall),
+        Outcome.REACHED: accepted.progress.reached,
+        Outcome.STEP_LIMIT: after.iteration >= settings.steps,
+        Outcome.STALLED: (settings.stall > 0) & (after.since >= settings.stall),
     }
-    outcome = jnp.select(
-        list(ends.values()),
-        [jnp.full(count, end, jnp.int32) for end in ends],
-        jnp.full(count, Outcome.RUNNING, jnp.int32),
-    )
-
-    running = state.outcome == Outcome.RUNNING
-    moves = running & finite & ~reached
-    after = DragState(
-        coordinates=_where_lane(moves, coordinates, state.coordinates),
-        solver=jax.tree.map(lambda new, old: _where_lane(moves, new, old), solver, state.solver),
-        handles_yx=_where_lane(running[lane], handles, state.handles_yx),
-        reference=reference,
-        start_features=start,
-        iteration=jnp.where(running, iteration, state.iteration),
-        nearest=jnp.where(running & nearer, total, state.nearest),
-        since=jnp.where(running, since, state.since),
-        outcome=jnp.where(running, outcome, state.outcome),
-    )
-    return after, StepInfo(handles_yx=after.handles_yx, ws=latents(lanes, after), loss=loss)
+    values = [jnp.full(lanes.count, end, jnp.int32) for end in ends]
+    return jnp.select(list(ends.values()), values, jnp.full(lanes.count, Outcome.RUNNING, jnp.int32))
 
 
-def _per_lane(values: jax.Array, lane: jax.Array, count: int) -> jax.Array:
-    """Sums of the handles' values [N] by lane: [B]."""
-    return jnp.sum(values)[None] if count == 1 else jnp.zeros(count, values.dtype).at[lane].add(values)
+def freeze(lanes: Lanes, before: DragState, after: DragState, outcome: jax.Array) -> DragState:
+    """`after` with its outcome in the lanes that ran, the others as before; those that arrived now make no update."""
+    lane = lanes.handles.lane
+    running = before.outcome == Outcome.RUNNING
+    updates = running & (outcome != Outcome.NOT_FINITE) & (outcome != Outcome.REACHED)
+    frozen = choose(running, lane, dataclasses.replace(after, outcome=outcome), before)
+    moved = choose(updates, lane, (after.candidate, after.memory), (before.candidate, before.memory))
+    return dataclasses.replace(frozen, candidate=moved[0], memory=moved[1])
 
 
-def _where_lane(chosen: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
-    """`new` where the row is chosen [B], else `old`, both [B, …]."""
-    return jnp.where(chosen.reshape(chosen.shape + (1,) * (new.ndim - 1)), new, old)
-
-
-@partial(jax.jit, donate_argnames=("state",))
-def advance(engine: Engine, lanes: Lanes, state: DragState) -> tuple[DragState, StepInfo]:
-    """`step` as a compiled program; `state` is donated."""
-    return step(engine, lanes, state)
-
-
-begin_compiled = jax.jit(begin)
-"""`begin` as a compiled program."""
-latents_compiled = jax.jit(latents)
-"""`latents` as a compiled program."""
+def _kept(lanes: Lanes, point: Point) -> Point:
+    """A point as the state keeps it: what is needed to go back there only where the step size may."""
+    if lanes.method.size.keeps:
+        return point
+    return dataclasses.replace(point, terms=None, coordinates=None, pulled=None)

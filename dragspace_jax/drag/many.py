@@ -2,88 +2,127 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import jax
 
-from dragspace_jax.drag.admission import admit, multiple, rows_for
-from dragspace_jax.drag.capacity import MOST_LANES, Device, auto_lanes, free_bytes
-from dragspace_jax.drag.intake import Intake
-from dragspace_jax.drag.lanes import Programs
-from dragspace_jax.drag.pool import Finished, Job, Pool
-from dragspace_jax.drag.request import BatchError, BatchStats, EditRequest, LaneResult
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.drag.edit import Edit, EditRequest
+from dragspace_jax.drag.intake import Intake, admit
+from dragspace_jax.drag.pool import Pool, Work
+from dragspace_jax.drag.programs import Programs, programs_for
+from dragspace_jax.drag.result import DragResult
+from dragspace_jax.drag.sizing import MOST_LANES, Device, auto_lanes, free_bytes, multiple, rows_for
+from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks import Model
 
 DEFAULT_CHUNK = 8
+"""Iterations between two looks of the host."""
 _PATIENCE = 32  # chunks for which others may overtake an edit
 
 
-class Batch(Iterator[LaneResult]):
-    """Results as they finish; `stats` tells at any time how it stands."""
+class BatchError(DragspaceError):
+    """A batch that cannot be run at all."""
+
+
+@dataclasses.dataclass
+class BatchStats(Work):
+    """How a batch stands; grows while it runs.
+
+    Attributes:
+      lanes, busy: lanes of the present pool, and those that hold an edit.
+      most_lanes: lanes of the widest pool so far.
+      done: results given so far, invalid ones included.
+      waiting: edits read but not admitted yet.
+      compile_seconds: of compiling chunks so far.
+    """
+
+    lanes: int = 0
+    busy: int = 0
+    most_lanes: int = 0
+    done: int = 0
+    waiting: int = 0
+    compile_seconds: float = 0.0
+
+    @property
+    def occupancy(self) -> float:
+        """Lane-steps that moved an edit over those executed."""
+        return self.lane_steps / max(self.lane_steps_executed, 1)
+
+    @property
+    def handle_occupancy(self) -> float:
+        """Handle-steps that moved an edit over those executed."""
+        return self.handle_steps / max(self.handle_steps_executed, 1)
+
+
+class Batch(Iterable[DragResult]):
+    """Results as they finish; `stats` tells at any time how it stands.
+
+    Iterating it again runs the edits again, if `edits` can be iterated again.
+    """
 
     def __init__(
         self,
-        model: Generator,
+        model: Model,
         edits: Iterable[EditRequest],
         *,
         lanes: int | Literal["auto"],
         programs: Programs,
     ):
         self.stats = BatchStats()
-        self._model, self._wanted, self._programs = model, lanes, programs
-        self._intake = Intake(model, edits)
-        self._results = self._run()
+        self._model, self._edits, self._wanted, self._programs = model, edits, lanes, programs
+        self._begun = False
 
-    def __next__(self) -> LaneResult:
-        result = next(self._results)
-        self.stats.done += 1
-        return result
+    def __iter__(self) -> Iterator[DragResult]:
+        if self._begun and iter(self._edits) is self._edits:
+            raise BatchError("the edits were an iterator, and it is used up; give a list to run them again")
+        self._begun, self.stats = True, BatchStats()
+        return self._counted(Intake(self._model, self._edits))
 
-    def _run(self) -> Iterator[LaneResult]:
-        intake = self._intake
+    def _counted(self, intake: Intake) -> Iterator[DragResult]:
+        for result in self._run(intake):
+            self.stats.done += 1
+            yield result
+
+    def _run(self, intake: Intake) -> Iterator[DragResult]:
         while True:
             intake.read(None, 1)
-            yield from self._rejected()
+            yield from _rejected(intake)
             if intake.queues:
-                kind = max(intake.queues, key=lambda k: len(intake.queues[k]))
-                yield from self._through_pool(kind)
-                if not intake.queues[kind]:
-                    del intake.queues[kind]
+                program = max(intake.queues, key=lambda key: len(intake.queues[key]))
+                yield from self._through_pool(intake, program)
+                if not intake.queues[program]:
+                    del intake.queues[program]
             elif intake.exhausted:
                 break
         if intake.failure is not None:
             raise intake.failure
 
-    def _rejected(self) -> Iterator[LaneResult]:
-        while self._intake.invalid:
-            yield self._intake.invalid.popleft()
-
-    def _through_pool(self, kind: Hashable) -> Iterator[LaneResult]:
-        """All edits of one kind that can be read, through one pool."""
-        self._intake.read(kind, 4 * MOST_LANES)
-        queue = self._intake.queues[kind]
-        pool = self._pool(queue)
+    def _through_pool(self, intake: Intake, program: Hashable) -> Iterator[DragResult]:
+        """All edits of one program that can be read, through one pool."""
+        intake.read(program, 4 * MOST_LANES)
+        queue = intake.queues[program]
+        pool = self._pool(queue, exhausted=intake.exhausted)
         passed_over = 0
-        finished: Callable[[], list[Finished]] = list
+        finished: Callable[[], list[DragResult]] = list
         while True:
-            self._intake.read(kind, 4 * pool.lanes)
+            intake.read(program, 4 * pool.lanes)
             passed_over = 0 if admit(pool, queue, patient=passed_over < _PATIENCE) else passed_over + 1
             if not queue:
                 self._shrink(pool)
             if pool.busy:
                 pool.launch()
-            self._note(pool)
-            for each in finished():  # while the chunk runs
-                yield _result(each)
-            yield from self._rejected()
+            self._note(pool, intake)
+            yield from finished()  # while the chunk runs
+            yield from _rejected(intake)
             if not pool.busy:
-                return  # nothing of this kind is left, or the next one needs a pool for more handles
+                return  # nothing of this program is left, or the next one needs a pool for more handles
             finished = pool.collect()
-            self._note(pool)
+            self._note(pool, intake)
 
-    def _pool(self, queue: Sequence[Job]) -> Pool:
+    def _pool(self, queue: Sequence[Edit], *, exhausted: bool) -> Pool:
         """A pool for what waits.
 
         Raises:
@@ -91,13 +130,15 @@ class Batch(Iterator[LaneResult]):
         """
         devices = len(self._programs.devices)
         lanes = self._wanted if isinstance(self._wanted, int) else auto_lanes(self._programs.devices)
-        if self._intake.exhausted:
+        if exhausted:
             lanes = min(lanes, 2 ** math.ceil(math.log2(len(queue))))
+        counts = [len(edit.handles_yx) for edit in queue]
         while True:
             lanes = multiple(lanes, devices)
             budget = free_bytes(self._programs.devices)
-            rows = rows_for(queue, lanes, devices)
+            rows = rows_for(counts, lanes, devices)
             pool = Pool(self._model, queue[0], lanes=lanes, handles=rows, programs=self._programs, work=self.stats)
+            self.stats.compile_seconds += pool.compile_seconds
             needed = pool.memory()
             if budget is None or needed <= budget:
                 return pool
@@ -106,7 +147,6 @@ class Batch(Iterator[LaneResult]):
                     f"{lanes} lanes need {needed / 2**30:.1f} GiB a device and {budget / 2**30:.1f} GiB are free; "
                     "take fewer lanes, or bfloat16"
                 )
-            del pool  # its memory counts for the next one
             lanes //= 2
 
     def _shrink(self, pool: Pool) -> None:
@@ -117,34 +157,28 @@ class Batch(Iterator[LaneResult]):
             lanes //= 2
         used = pool.handles_used
         rows = min(pool.handles, multiple(used, 4 * devices if used > 4 else devices))
-        if lanes < pool.lanes and pool.seconds_left * (1 - rows / pool.handles) > pool.compile_seconds:
-            pool.shrink(lanes, rows)
+        pays = pool.seconds_left * (1 - rows / pool.handles) > pool.chunk.seconds
+        if lanes < pool.lanes and pays and pool.shrink(lanes, rows):
+            self.stats.compile_seconds += pool.compile_seconds
 
-    def _note(self, pool: Pool) -> None:
-        self.stats.lanes, self.stats.busy, self.stats.waiting = pool.lanes, pool.busy, self._intake.waiting
+    def _note(self, pool: Pool, intake: Intake) -> None:
+        self.stats.lanes, self.stats.busy, self.stats.waiting = pool.lanes, pool.busy, intake.waiting
         self.stats.most_lanes = max(self.stats.most_lanes, pool.lanes)
 
 
-def _result(finished: Finished) -> LaneResult:
-    job = finished.job
-    return LaneResult(
-        id=job.id,
-        outcome=finished.outcome,
-        ws=finished.ws,
-        handles_yx=finished.handles_yx,
-        targets_yx=job.edit.targets_yx,
-        steps=finished.steps,
-        seconds=finished.seconds,
-    )
+def _rejected(intake: Intake) -> Iterator[DragResult]:
+    while intake.invalid:
+        yield intake.invalid.popleft()
 
 
 def drag_many(
-    model: Generator,
+    model: Model,
     edits: Iterable[EditRequest],
     *,
     lanes: int | Literal["auto"] = "auto",
     chunk: int = DEFAULT_CHUNK,
     devices: Sequence[Device] | None = None,
+    trace: bool = False,
 ) -> Batch:
     """Drag many edits at once; each comes out as `drag_one` would have it.
 
@@ -154,15 +188,16 @@ def drag_many(
     neither harms another.
 
     Args:
-      model: the generator.
+      model: what is edited.
       edits: read as they are needed, so it may be a generator. If it raises, the edits read till then come out first.
       lanes: number of edits that run at once, rounded up to a multiple of the devices, or `auto`: as many as pay and
         fit in memory.
       chunk: iterations between two looks at the lanes.
       devices: where to run; None: all local devices, among which the lanes are divided.
+      trace: whether results keep the coordinates of every iteration; handles and loss they always keep.
 
     Returns:
-      An iterator over results as they finish, in any order, with `stats`.
+      An iterable over results as they finish, in any order, with `stats`.
 
     Raises:
       BatchError: lanes or chunk out of range; while iterating, if the lanes do not fit in memory.
@@ -174,4 +209,4 @@ def drag_many(
     chosen = tuple(jax.local_devices() if devices is None else devices)
     if not chosen:
         raise BatchError("devices is empty; name at least one")
-    return Batch(model, edits, lanes=lanes, programs=Programs(chosen, chunk))
+    return Batch(model, edits, lanes=lanes, programs=programs_for(chosen, chunk, trace))

@@ -1,4 +1,4 @@
-"""The mask's term of the loss (DragGAN, arXiv 2305.10973, equation 1; DESIGN §5.8)."""
+"""The mask's term of the loss (DragGAN, arXiv 2305.10973, equation 1; docs/design.md, fact 8)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import itertools
 import jax
 import jax.numpy as jnp
 
+from dragspace_jax.networks import Grid
+
+_HIGHEST = jax.lax.Precision.HIGHEST
 _Taps = list[tuple[int, float]]
 
 
-def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array) -> jax.Array:
+def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array, *, grid: Grid) -> jax.Array:
     """How far the features have left the start where the image must stay, features resized to the image.
 
-    The resized maps would be (H/R)² times the features, so they are never made. Every one of their (H/R)² phases is a
+    Where the image is a whole number of times the map, the resized maps are never made: they would be (H/R)² times the
+    features. Every one of their (H/R)² phases is a
     mixture of up to four neighbours with fixed weights, and the loss is Σ mask·v·sign(v) over the phases' values v,
     which are linear in the change of the features: so it is the product of the change with a map of slopes, the signs
     brought back through the mixtures, and that map is also its gradient. The signs travel as single bytes.
@@ -21,12 +25,17 @@ def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array) -
     Args:
       features, start_features: [R, R, C] float32, the whole maps of this and of the first iteration.
       mask: [H, W] float32 of zeros and ones, 1 where the image must stay.
+      grid: how the maps lie over the image.
 
     Returns:
       The mean over all pixels and channels of |mask · (F − F_0)|; its slope is zero where nothing has changed.
     """
     side = mask.shape[0]
     change = features - start_features
+    if grid.pixels_a_position is None:
+        weights = grid.resize_weights()
+        resized = jnp.einsum("yr,rsc,xs->yxc", weights, change, weights, precision=_HIGHEST)
+        return jnp.mean(mask[:, :, None] * resized * jax.lax.stop_gradient(jnp.sign(resized)))
     slopes = jax.lax.stop_gradient(_slopes(jax.lax.stop_gradient(change), mask))
     return jnp.sum(change * slopes) / (side * side * features.shape[2])
 

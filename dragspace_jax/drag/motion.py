@@ -1,12 +1,12 @@
-"""Motion supervision (DragGAN, arXiv 2305.10973, section 3.2; DESIGN §5.7)."""
+"""Motion supervision (DragGAN, arXiv 2305.10973, section 3.2; docs/design.md, fact 7)."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.patches import PatchReader, hat
-from dragspace_jax.stylegan2.tile import span
+from dragspace_jax.networks import PatchReader
+from dragspace_jax.networks.grid import hat, span
 
 
 def distances(handles_yx: jax.Array, targets_yx: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""A pool of lanes that edits of one kind pass through: the host's side of `lanes`.
+"""A pool of lanes that edits of one program pass through: the host's side of `lanes`.
 
 Between two chunks finished edits leave and waiting ones take their places. What is read from the devices in between is
 a few numbers a lane; latents follow while the next chunk runs. When nothing waits any more, the pool shrinks with what
@@ -16,45 +16,11 @@ import jax
 import numpy as np
 
 from dragspace_jax.drag.edit import Edit, Outcome
-from dragspace_jax.drag.features import make_engine
-from dragspace_jax.drag.lanes import Programs
-from dragspace_jax.drag.settings import DragSettings
+from dragspace_jax.drag.programs import Programs
+from dragspace_jax.drag.result import DragResult, Trace
+from dragspace_jax.drag.state import StepInfo
 from dragspace_jax.drag.table import Table
-from dragspace_jax.spaces import Space
-from dragspace_jax.stylegan2 import Generator
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Job:
-    """A checked edit on its way through a pool.
-
-    Attributes:
-      id: the user's.
-      ws: [L, D] float32.
-      settings: resolved.
-    """
-
-    id: str
-    edit: Edit
-    ws: np.ndarray
-    space: Space
-    settings: DragSettings
-
-    @property
-    def handles(self) -> int:
-        return len(self.edit.handles_yx)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A job that has left its lane: ws [L, D], handles_yx [N, 2] as last tracked, seconds in the pool."""
-
-    job: Job
-    outcome: Outcome
-    ws: np.ndarray
-    handles_yx: np.ndarray
-    steps: int
-    seconds: float
+from dragspace_jax.networks import Model
 
 
 @dataclasses.dataclass
@@ -67,48 +33,65 @@ class Work:
     handle_steps_executed: int = 0
 
 
+@dataclasses.dataclass(eq=False)
+class Seat:
+    """An edit in its lane.
+
+    Attributes:
+      edit: that runs.
+      since: when it was admitted, on the clock of `time.perf_counter`.
+      steps: iterations that are known to be done.
+      trace: what was told of them, a chunk each.
+    """
+
+    edit: Edit
+    since: float
+    steps: int = 0
+    trace: list[StepInfo] = dataclasses.field(default_factory=list)
+
+
 class Pool:
     """B lanes with N handles among them.
 
     Args:
-      model: the generator.
-      kind: any job of the kind the pool is for: spaces of one shape, same static settings, masks or none.
+      model: what is edited.
+      edit: any that will pass through: all share its program.
       lanes, handles: B and N, multiples of the number of devices.
       programs: compiled for the devices.
       work: where to count what is executed.
 
     Attributes:
-      compile_seconds: what compiling the chunk took.
+      chunk: the program that runs.
+      compile_seconds: what compiling it took now; 0 if it was there.
     """
 
-    def __init__(self, model: Generator, kind: Job, *, lanes: int, handles: int, programs: Programs, work: Work):
-        self._model, self._kind, self._programs, self._work = model, kind, programs, work
-        self._engine = programs.placed(make_engine(model, kind.settings, handles / lanes), divided=False)
-        self._table = self._table_of(lanes, handles)
-        self._jobs: list[Job | None] = [None] * lanes
-        self._since, self._steps = np.zeros(lanes), np.zeros(lanes, np.int64)
-        self._fresh = np.zeros(lanes, bool)
-        self._run: Any = None
-        self.compile_seconds = self._pace = 0.0
-        self._lanes, self._state = programs.empty(self._engine, self._start())
-
-    def _table_of(self, lanes: int, handles: int) -> Table:
-        return Table(
-            lanes=lanes,
-            handles=handles,
-            space=self._kind.space,
-            settings=self._kind.settings,
-            masked=self._kind.edit.mask is not None,
-            config=self._model.config,
-            devices=len(self._programs.devices),
-        )
+    def __init__(self, model: Model, edit: Edit, *, lanes: int, handles: int, programs: Programs, work: Work):
+        self._model, self._edit, self._programs, self._work = model, edit, programs, work
+        self._table = Table(edit, lanes=lanes, handles=handles, devices=len(programs.devices))
+        self._seats: list[Seat | None] = [None] * lanes
+        self._fresh = np.ones(lanes, bool)
+        self._pace = 0.0
+        # Compiled before anything is allocated: the compiler takes more memory than a chunk does.
+        shapes = programs.shapes(model, edit, handles / lanes, self._start())
+        self._network_shape = shapes[0]
+        self._compile(shapes)
+        self._held = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes[1:]))
+        self._shapes: Any = shapes
+        self._network: Any = None
+        self._lanes: Any = None
+        self._state: Any = None
 
     def _start(self) -> Any:
         return self._programs.placed(self._table.start(), divided=True)
 
+    def _compile(self, shapes: Any) -> None:
+        before = self._programs.compile_seconds
+        self.chunk = self._programs.chunk_for(shapes)
+        self.compile_seconds = self._programs.compile_seconds - before
+
     @property
     def lanes(self) -> int:
-        return len(self._jobs)
+        return len(self._seats)
 
     @property
     def handles(self) -> int:
@@ -117,128 +100,157 @@ class Pool:
     @property
     def busy(self) -> int:
         """Lanes that hold an edit."""
-        return sum(job is not None for job in self._jobs)
+        return sum(seat is not None for seat in self._seats)
 
     @property
     def handles_used(self) -> int:
         """Handles of the edits that are in lanes."""
-        return sum(job.handles for job in self._jobs if job is not None)
+        return sum(len(seat.edit.handles_yx) for seat in self._seats if seat is not None)
 
-    def admit(self, job: Job) -> bool:
-        """Give the job a lane, if one is free and its handles have room beside it."""
-        for lane, other in enumerate(self._jobs):
-            if other is None and self._table.fits(lane, job.handles):
-                self._table.put(lane, job.edit, job.ws, job.space, job.settings)
-                self._jobs[lane], self._fresh[lane] = job, True
-                self._since[lane], self._steps[lane] = time.perf_counter(), 0
-                return True
-        return False
-
-    def launch(self) -> None:
-        """Set up the jobs that were admitted and run a chunk; returns while it runs."""
-        if self._fresh.any():
-            rows = (self._table.owner >= 0) & self._fresh[np.maximum(self._table.owner, 0)]
-            fresh, fresh_rows = self._programs.placed((self._fresh.copy(), rows), divided=True)
-            self._lanes, self._state = self._programs.refill(
-                self._engine, self._lanes, self._state, self._start(), fresh, fresh_rows
-            )
-            self._fresh[:] = False
-        self._compile()
-        self._launched = time.perf_counter()
-        self._state, self._executed = self._run(self._engine, self._lanes, self._state)
-
-    def _compile(self) -> None:
-        if self._run is None:
-            began = time.perf_counter()
-            lowered = self._programs.run.lower(self._engine, self._lanes, self._state)
-            self._run = lowered.compile()
-            self.compile_seconds = time.perf_counter() - began
+    def admit(self, edit: Edit) -> Seat | None:
+        """Give the edit a lane, if one is free and its handles have room beside it."""
+        for lane, seat in enumerate(self._seats):
+            if seat is None and self._table.fits(lane, len(edit.handles_yx)):
+                self._table.put(lane, edit)
+                self._seats[lane], self._fresh[lane] = Seat(edit, time.perf_counter()), True
+                return self._seats[lane]
+        return None
 
     def memory(self) -> int:
         """Bytes needed on each device beside the model: a chunk's scratch, and lanes that are being filled again."""
-        self._compile()
-        held = sum(leaf.nbytes for leaf in jax.tree.leaves((self._lanes, self._state)))
-        return int(self._run.memory_analysis().temp_size_in_bytes) + 2 * held // len(self._programs.devices)
+        return self.chunk.scratch + 2 * self._held // len(self._programs.devices)
+
+    def launch(self) -> None:
+        """Set up the edits that were admitted and run a chunk; returns while it runs."""
+        if self._network is None:
+            self._network = self._programs.prepared(self._model, self._edit, self.handles / self.lanes)
+            self._lanes, self._state = self._programs.zeros(self._shapes)
+        if self._fresh.any():
+            rows = self._fresh[np.maximum(self._table.owner, 0)]
+            used = np.array([seat is not None for seat in self._seats])
+            where = self._programs.placed((self._fresh.copy(), rows, used), divided=True)
+            self._lanes, self._state = self._programs.refill(
+                self._network, self._lanes, self._state, self._start(), *where
+            )
+            self._fresh[:] = False
+        self._launched = time.perf_counter()
+        self._state, self._executed, self._told = self.chunk.run(self._network, self._lanes, self._state)
 
     @property
     def seconds_left(self) -> float:
         """What the longest edit may still take at the pace of the last chunk, if it runs to its last step."""
-        limits = [0 if job is None else job.settings.steps for job in self._jobs]
-        return float((np.array(limits) - self._steps).max()) * self._pace
+        left = [0 if seat is None else seat.edit.settings.steps - seat.steps for seat in self._seats]
+        return float(max(left)) * self._pace
 
-    def collect(self) -> Callable[[], list[Finished]]:
+    def collect(self) -> Callable[[], list[DragResult]]:
         """Wait for the chunk and free the lanes that have finished.
 
         Returns:
           What gives their results. It waits for their latents, which are on their way, so call it when the next chunk
           has been launched.
         """
-        outcome, steps, handles_yx, executed = jax.device_get(
-            (self._state.outcome, self._state.iteration, self._state.handles_yx, self._executed)
+        outcome, steps, executed, told = jax.device_get(
+            (self._state.outcome, self._state.iteration, self._executed, self._told)
         )
         self._pace = (time.perf_counter() - self._launched) / max(int(executed.max()), 1)
-        held = np.array([job is not None for job in self._jobs])
-        self._count(np.where(held, steps - self._steps, 0), int(executed.sum()))
-        self._steps = np.where(held, steps, 0)
+        self._note(steps, told, int(executed.sum()))
+        held = np.array([seat is not None for seat in self._seats])
         done = np.flatnonzero(held & (outcome != Outcome.RUNNING)).tolist()
         if not done:
             return list
-        ws = self._programs.latents(self._lanes, self._state)
-        ws.copy_to_host_async()
-        left = [(lane, self._leave(lane), handles_yx[self._table.rows(lane)]) for lane in done]
-        now, since = time.perf_counter(), self._since.copy()
-        for lane in done:
-            self._table.release(lane)
+        latents = self._programs.latents(self._lanes, self._state)
+        base = self._lanes.base if self._programs.coordinates else None
+        for leaf in jax.tree.leaves((latents, base)):
+            leaf.copy_to_host_async()
+        left = [(lane, self._leave(lane)) for lane in done]
+        now = time.perf_counter()
 
-        def results() -> list[Finished]:
-            latents = np.asarray(ws)
+        def results() -> list[DragResult]:
+            starts, ends = jax.tree.map(np.asarray, latents)
+            bases = jax.tree.map(np.asarray, base)
             return [
-                Finished(
-                    job=job,
+                DragResult(
+                    id=seat.edit.id,
                     outcome=Outcome(int(outcome[lane])),
-                    ws=latents[lane].copy(),  # a view would keep all lanes' latents alive
-                    handles_yx=handles,
-                    steps=int(steps[lane]),
-                    seconds=now - float(since[lane]),
+                    edit=seat.edit,
+                    model=self._model,
+                    start=_of(lane, starts),
+                    latents=_of(lane, ends),
+                    handles_yx=trace.handles_yx[-1],
+                    targets_yx=seat.edit.targets_yx,
+                    steps=seat.steps,
+                    seconds=now - seat.since,
+                    compile_seconds=self.compile_seconds if self.lanes == 1 else 0.0,
+                    trace=trace,
                 )
-                for lane, job, handles in left
+                for lane, seat in left
+                for trace in [_trace(seat, _of(lane, bases))]
             ]
 
         return results
 
-    def _leave(self, lane: int) -> Job:
-        job, self._jobs[lane] = self._jobs[lane], None
-        assert job is not None  # only lanes that hold one finish
-        return job
+    def _leave(self, lane: int) -> Seat:
+        seat, self._seats[lane] = self._seats[lane], None
+        self._table.release(lane)
+        assert seat is not None  # only lanes that hold one finish
+        return seat
 
-    def _count(self, gained: np.ndarray, executed: int) -> None:
-        """Add a chunk to the work: iterations [B] that each lane gained, and executed by all devices together."""
+    def _note(self, steps: np.ndarray, told: StepInfo, executed: int) -> None:
+        """Keep what a chunk told of each lane, and count its work: `executed` iterations by all devices together."""
         devices = len(self._programs.devices)
-        handles = np.array([0 if job is None else job.handles for job in self._jobs])
-        self._work.lane_steps += int(gained.sum())
-        self._work.handle_steps += int((gained * handles).sum())
+        for lane, seat in enumerate(self._seats):
+            if seat is None:
+                continue
+            gained = int(steps[lane]) - seat.steps
+            seat.steps += gained
+            x = told.coordinates
+            seat.trace.append(
+                StepInfo(
+                    handles_yx=told.handles_yx[:gained, self._table.rows(lane)],  # type: ignore[arg-type]
+                    loss=told.loss[:gained, lane].copy(),  # a view would keep all lanes' arrays alive
+                    coordinates=None if x is None else x[:gained, lane].copy(),
+                )
+            )
+            self._work.lane_steps += gained
+            self._work.handle_steps += gained * len(seat.edit.handles_yx)
         self._work.lane_steps_executed += executed * self.lanes // devices
         self._work.handle_steps_executed += executed * self.handles // devices
 
     def shrink(self, lanes: int, handles: int) -> bool:
         """Move what runs to so many lanes and handles; False if it does not fit there, or if some have yet to begin."""
-        if self._fresh.any():
+        if self._fresh.any() or self._lanes is None:
             return False
-        table = self._table_of(lanes, handles)
+        table = Table(self._edit, lanes=lanes, handles=handles, devices=len(self._programs.devices))
         lane_from, row_from = np.zeros(lanes, np.int32), np.zeros(handles, np.int32)
-        jobs: list[Job | None] = [None] * lanes
-        held = [(lane, job) for lane, job in enumerate(self._jobs) if job is not None]
-        for lane, job in sorted(held, key=lambda pair: -pair[1].handles):
-            place = next((i for i in range(lanes) if jobs[i] is None and table.fits(i, job.handles)), None)
+        seats: list[Seat | None] = [None] * lanes
+        held = [(lane, seat) for lane, seat in enumerate(self._seats) if seat is not None]
+        for lane, seat in sorted(held, key=lambda pair: -len(pair[1].edit.handles_yx)):
+            place = next(
+                (i for i in range(lanes) if seats[i] is None and table.fits(i, len(seat.edit.handles_yx))), None
+            )
             if place is None:
                 return False
-            table.put(place, job.edit, job.ws, job.space, job.settings)
-            jobs[place], lane_from[place] = job, lane
+            table.put(place, seat.edit)
+            seats[place], lane_from[place] = seat, lane
             row_from[table.rows(place)] = self._table.rows(lane)
-        used = np.array([job is not None for job in jobs])
-        self._table, self._jobs, self._run = table, jobs, None
-        self._since, self._steps = self._since[lane_from], np.where(used, self._steps[lane_from], 0)
-        self._fresh = np.zeros(lanes, bool)
+        used = np.array([seat is not None for seat in seats])
+        self._table, self._seats, self._fresh = table, seats, np.zeros(lanes, bool)
         places = self._programs.placed((lane_from, row_from, used), divided=True)
         self._lanes, self._state = self._programs.moved(self._lanes, self._state, self._start(), *places)
+        # The network stays as it was prepared, for the handles that a lane had on average.
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), (self._lanes, self._state)
+        )
+        self._compile((self._network_shape, *shapes))
         return True
+
+
+def _of(lane: int, tree: Any) -> Any:
+    """A lane's part of arrays [B, ...], copied: a view would keep all lanes' arrays alive."""
+    return jax.tree.map(lambda leaf: leaf[lane].copy(), tree)
+
+
+def _trace(seat: Seat, base: Any) -> Trace:
+    """The chunks of a trace put together."""
+    whole = jax.tree.map(lambda *parts: np.concatenate(parts), *seat.trace)
+    return Trace(handles_yx=whole.handles_yx, loss=whole.loss, coordinates=whole.coordinates, base=base)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from numbers import Integral, Real
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.protocol import Config
 
 PUBLISHED_SIDE = 512
 """Radii, paces and tolerances are pixels of an image of this side, as published."""
@@ -94,20 +95,6 @@ class Setting:
             raise EditError(f"{name} is {value!r}; that is too large a number", field=name)
 
 
-class Described(Protocol):
-    """What settings ask of a network's config."""
-
-    @property
-    def resolution(self) -> int:
-        """Side of the image in pixels."""
-        ...
-
-    @property
-    def block_resolutions(self) -> tuple[int, ...]:
-        """Sides of the feature maps that a drag may follow."""
-        ...
-
-
 def _setting(default: Any, help: str, *, static: bool = False, default_is: str = "", **about: Any) -> Any:
     setting = Setting(help=help, default=default_is, **about)
     return dataclasses.field(default=default, metadata={"static": static, "setting": setting})
@@ -119,7 +106,10 @@ _PX = f"px of a {PUBLISHED_SIDE} px image"
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DragSettings:
-    """How to drag. Defaults are the published ones (docs/design.md, section 5); each field's metadata says the rest."""
+    """How to drag. Defaults are the published ones (docs/design.md#the-published-drag-loop).
+
+    Each field's metadata, a `Setting`, says the rest.
+    """
 
     learning_rate: float = _setting(
         1e-3, "Learning rate of Adam, in units of the space's coordinates.", key="lr", above=0.0
@@ -170,25 +160,23 @@ class DragSettings:
         "float32", "Type of the synthesis; the loop itself is float32.", choices=("float32", "bfloat16"), static=True
     )
 
-    half_life: float = 0.0
-    slow_down: float = 0.0
-    paced: bool = dataclasses.field(default=False, metadata={"static": True})
-    solver: Literal["adam", "adam-norm"] = dataclasses.field(default="adam", metadata={"static": True})
+    method: Any = None
+    """A `Method` of your own; None: motion supervision by Adam, at the pace or else at the rate."""
 
-    def resolved(self, network: Described, *, masked: bool = False) -> DragSettings:
+    def resolved(self, config: Config, *, masked: bool = False) -> DragSettings:
         """These settings, checked, with what depends on the network filled in for edits with or without masks.
 
         Raises:
           EditError: a number out of range, a feature block that the network does not have, or windows for a mask.
         """
-        tolerance = stop_distance(network.resolution) if self.tolerance is None else self.tolerance
-        block = published_block(network.resolution) if self.feature_block is None else self.feature_block
+        tolerance = stop_distance(config.resolution) if self.tolerance is None else self.tolerance
+        block = published_block(config.resolution) if self.feature_block is None else self.feature_block
         engine = ("whole" if masked else "window") if self.engine is None else self.engine
-        filled = dataclasses.replace(self, tolerance=tolerance, feature_block=block, engine=engine, paced=self.pace > 0)
+        filled = dataclasses.replace(self, tolerance=tolerance, feature_block=block, engine=engine)
         for name, setting in SETTINGS.items():
             setting.check(name, getattr(filled, name))
-        if block not in network.block_resolutions:
-            blocks = ", ".join(map(str, network.block_resolutions))
+        if block not in config.block_resolutions:
+            blocks = ", ".join(map(str, config.block_resolutions))
             raise EditError(f"feature block {block} is not in the model; it has {blocks}", field="feature_block")
         if masked and engine == "window":
             raise EditError(
@@ -216,7 +204,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 def stop_distance(side: int) -> float:
-    """A handle this near its target has arrived, in pixels of an image of `side` (docs/design.md, section 5.6)."""
+    """A handle this near its target has arrived, in pixels of an image of `side` (docs/design.md, fact 6)."""
     return max(2.0 / PUBLISHED_SIDE * side, 2.0)
 
 

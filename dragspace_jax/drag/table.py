@@ -6,7 +6,6 @@ from whatever rows are free. With several devices, each owns an equal and contig
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -14,81 +13,50 @@ import jax.numpy as jnp
 import numpy as np
 
 from dragspace_jax.drag.edit import Edit
-from dragspace_jax.drag.loop import Start
-from dragspace_jax.drag.settings import DragSettings
-from dragspace_jax.spaces import Space
-from dragspace_jax.stylegan2 import GeneratorConfig
+from dragspace_jax.drag.state import Handles, Start
 
-_NUMBERS = {
-    "learning_rate": np.float32,
-    "half_life": np.float32,
-    "slow_down": np.float32,
-    "pace": np.float32,
-    "steps": np.int32,
-    "tolerance": np.float32,
-    "mask_weight": np.float32,
-    "stall": np.int32,
-}
-"""The settings that may differ from lane to lane."""
+
+def _parts(edit: Edit) -> tuple[Any, ...]:
+    """What an edit gives its lane; the handles have rows of their own."""
+    return edit.latents, edit.space, edit.settings, edit.arrays
 
 
 class Table:
     """Host arrays of B lanes and N handles.
 
     Args:
+      edit: any of those that will sit there; all share its program.
       lanes, handles: numbers B and N of rows, each a multiple of `devices`.
-      space: any edit's; all have spaces of its shape.
-      settings: resolved; all edits share what is static in them.
-      masked: whether the edits have masks; all or none.
-      config: the model's.
       devices: among how many devices the rows are divided.
     """
 
-    def __init__(
-        self,
-        *,
-        lanes: int,
-        handles: int,
-        space: Space,
-        settings: DragSettings,
-        masked: bool,
-        config: GeneratorConfig,
-        devices: int = 1,
-    ):
-        self.settings, self.devices = settings, devices
-        self.ws = np.zeros((lanes, config.num_ws, config.w_dim), np.float32)
-        leaves, self._structure = jax.tree.flatten(space)
-        # Lanes without an edit hold a whole space as well: nothing divides by zero there.
-        self.spaces = [np.repeat(np.asarray(leaf)[None], lanes, 0) for leaf in leaves]
-        self.numbers = {name: np.full(lanes, getattr(settings, name), kind) for name, kind in _NUMBERS.items()}
-        self.mask = np.zeros((lanes, config.resolution, config.resolution), np.float32) if masked else None
+    def __init__(self, edit: Edit, *, lanes: int, handles: int, devices: int = 1):
+        self.lanes, self.devices = lanes, devices
+        leaves, self._structure = jax.tree.flatten(_parts(edit))
+        # Lanes without an edit hold a whole one as well: nothing divides by zero there.
+        self._stacks = [np.repeat(_exact(leaf)[None], lanes, 0) for leaf in leaves]
         self.owner = np.full(handles, -1)
-        self.handles_yx = np.zeros((handles, 2), np.float32)
-        self.targets_yx = np.zeros((handles, 2), np.float32)
+        self._start_yx = np.zeros((handles, 2), np.float32)
+        self._targets_yx = np.zeros((handles, 2), np.float32)
 
     def _part(self, lane: int) -> slice:
         """The rows of handles on the device that owns the lane."""
         size = len(self.owner) // self.devices
-        device = lane * self.devices // len(self.ws)
+        device = lane * self.devices // self.lanes
         return slice(device * size, (device + 1) * size)
 
     def fits(self, lane: int, handles: int) -> bool:
         """Whether so many rows of handles are free for the lane."""
         return int(np.sum(self.owner[self._part(lane)] < 0)) >= handles
 
-    def put(self, lane: int, edit: Edit, ws: np.ndarray, space: Space, settings: DragSettings) -> None:
-        """Place an edit that fits: ws [L, D], settings resolved."""
+    def put(self, lane: int, edit: Edit) -> None:
+        """Place an edit that fits."""
         part = self._part(lane)
         rows = part.start + np.flatnonzero(self.owner[part] < 0)[: len(edit.handles_yx)]
         self.owner[rows] = lane
-        self.handles_yx[rows], self.targets_yx[rows] = edit.handles_yx, edit.targets_yx
-        self.ws[lane] = ws
-        for stack, leaf in zip(self.spaces, jax.tree.leaves(space), strict=True):
+        self._start_yx[rows], self._targets_yx[rows] = edit.handles_yx, edit.targets_yx
+        for stack, leaf in zip(self._stacks, jax.tree.leaves(_parts(edit)), strict=True):
             stack[lane] = leaf
-        for name, numbers in self.numbers.items():
-            numbers[lane] = getattr(settings, name)
-        if self.mask is not None:
-            self.mask[lane] = edit.mask
 
     def rows(self, lane: int) -> np.ndarray:
         """The lane's rows among the handles, in the edit's order."""
@@ -100,15 +68,24 @@ class Table:
 
     def start(self) -> Start:
         """Everything that is in the table, as `begin` takes it."""
-        local = np.maximum(self.owner, 0) % (len(self.ws) // self.devices)
-        numbers: dict[str, Any] = {name: jnp.asarray(values) for name, values in self.numbers.items()}
+        local = np.maximum(self.owner, 0) % (self.lanes // self.devices)
+        # Copies: the table goes on changing while a device may still read.
+        latents, space, settings, arrays = jax.tree.unflatten(self._structure, [jnp.array(s) for s in self._stacks])
         return Start(
-            space=jax.tree.unflatten(self._structure, map(jnp.asarray, self.spaces)),
-            ws=jnp.asarray(self.ws),
-            handles_yx=jnp.asarray(self.handles_yx),
-            settings=dataclasses.replace(self.settings, **numbers),
-            mask=None if self.mask is None else jnp.asarray(self.mask),
-            lane=jnp.asarray(local, jnp.int32),
-            targets_yx=jnp.asarray(self.targets_yx),
-            valid=jnp.asarray(self.owner >= 0),
+            latents=latents,
+            space=space,
+            settings=settings,
+            arrays=arrays,
+            handles=Handles(
+                lane=jnp.asarray(local, jnp.int32),
+                start_yx=jnp.array(self._start_yx),
+                targets_yx=jnp.array(self._targets_yx),
+                valid=jnp.asarray(self.owner >= 0),
+            ),
         )
+
+
+def _exact(leaf: Any) -> np.ndarray:
+    """A leaf as an array of the types that programs take: float32, int32, bool."""
+    array = np.asarray(leaf)
+    return array.astype({"f": np.float32, "i": np.int32}.get(array.dtype.kind, array.dtype))

@@ -1,12 +1,12 @@
-"""Point tracking: nearest neighbour in feature space (DragGAN, arXiv 2305.10973, section 3.3; DESIGN §5.5)."""
+"""Point tracking: nearest neighbour in feature space (DragGAN, arXiv 2305.10973, section 3.3; docs/design.md, fact 5)."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.drag.patches import PatchReader
-from dragspace_jax.stylegan2.tile import span
+from dragspace_jax.networks import PatchReader
+from dragspace_jax.networks.grid import span
 
 
 def track(reader: PatchReader, reference: jax.Array, handles_yx: jax.Array, radius: int) -> jax.Array:

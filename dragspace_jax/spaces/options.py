@@ -12,6 +12,7 @@ import numpy as np
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.displacement import Displacement
+from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.stored import load_space
 from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, W, WPlus, default_layers
@@ -137,7 +138,9 @@ def space_name(options: SpaceOptions) -> str:
 
 def space_record(space: Space) -> dict[str, Any]:
     """A space in numbers, as JSON holds them: its name and its settings, without its arrays."""
-    record: dict[str, Any] = {"name": space.name, "layers": int(space.layers)}
+    record: dict[str, Any] = {"name": space.name}
+    if isinstance(space, LayerSpace):
+        record["layers"] = int(space.layers)
     if isinstance(space, PCA | Displacement):
         record |= {"components": len(space.components), "whiten": _power(space)}
     return record | ({"shared": space.shared} if isinstance(space, PCA) else {})

@@ -8,7 +8,8 @@ from typing import ClassVar, Self
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.spaces.base import Space, SpaceError, broadcast_layers
+from dragspace_jax.spaces.base import SpaceError
+from dragspace_jax.spaces.layers import LayerSpace, broadcast_layers
 from dragspace_jax.spaces.wplus import DEFAULT_LAYERS
 from dragspace_jax.stylegan2 import Generator
 
@@ -16,7 +17,7 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Basis(Space):
+class Basis(LayerSpace):
     """What spaces with a fitted basis of K components share.
 
     Attributes:

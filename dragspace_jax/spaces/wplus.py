@@ -8,7 +8,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from dragspace_jax.spaces.base import Space, broadcast_layers
+from dragspace_jax.spaces.layers import LayerSpace, broadcast_layers
 
 DEFAULT_LAYERS = 6
 
@@ -20,7 +20,7 @@ def default_layers(num_ws: int) -> int:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class WPlus(Space):
+class WPlus(LayerSpace):
     """The first `layers` latents of W+, each for itself: K = n·D."""
 
     name: ClassVar[str] = "w+"
@@ -38,7 +38,7 @@ class WPlus(Space):
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class W(Space):
+class W(LayerSpace):
     """One latent, started from layer 0's, for all of the first `layers` layers: K = D.
 
     As in the published loop, the other moving layers take layer 0's latent from the start, so there is no residual.

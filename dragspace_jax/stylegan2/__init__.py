@@ -3,6 +3,7 @@
 from dragspace_jax.stylegan2.config import ConfigError, DiscriminatorConfig, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.discriminator import Discriminator
 from dragspace_jax.stylegan2.generator import Generator, seed_to_z
+from dragspace_jax.stylegan2.latents import Latents, LatentsError
 from dragspace_jax.stylegan2.synthesis import Styles, SynthesisOutput
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "DiscriminatorConfig",
     "Generator",
     "GeneratorConfig",
+    "Latents",
+    "LatentsError",
     "Styles",
     "SynthesisOutput",
     "channel_table",

@@ -1,17 +1,20 @@
 """3×3 convolutions with one weight for a whole batch: valid, and transposed with stride 2; their kernels made ready.
 
 On a CPU, a convolution of few positions is fastest as patches times a matrix, forward and backward: the weight is read
-once, as it lies, and no gradient needs it flipped. Larger ones, and all on accelerators, are left to XLA.
+once, as it lies, and no gradient needs it flipped. Larger ones, and all on accelerators, are left to XLA. So the
+program depends on the platform that it is compiled for, which need not be the one that compiles it: a kernel made ready
+names its platform, and without one JAX chooses when it lowers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from dragspace_jax.stylegan2.resample import interleave
 
@@ -29,34 +32,77 @@ class Kernel:
       parts: one weight [3, 3, I, O], or the four phases of a transposed convolution: rows even and odd, in each
         columns even and odd, [2, 2, I, O], [2, 1, I, O], [1, 2, I, O] and [1, 1, I, O].
       energy: [I, O] float32, the sum over taps of the squared weight.
+      platform: what the convolution is compiled for, such as `cpu` or `tpu` (static); None: chosen in lowering, which
+        gives the same program after a longer trace.
     """
 
     parts: tuple[jax.Array, ...]
     energy: jax.Array
+    platform: str | None = dataclasses.field(default=None, metadata={"static": True})
 
     @classmethod
-    def of(cls, weight: jax.Array, *, transposed: bool, dtype: jnp.dtype | type = jnp.float32) -> Kernel:
-        """weight [3, 3, I, O], made ready for values of type `dtype`."""
+    def of(
+        cls,
+        weight: jax.Array,
+        *,
+        transposed: bool,
+        dtype: jnp.dtype | type = jnp.float32,
+        platform: str | None = None,
+    ) -> Kernel:
+        """weight [3, 3, I, O], made ready for values of type `dtype` on a platform (None: any)."""
         parts = [weight[rows, columns] for rows, columns in _PHASES] if transposed else [weight]
         # Tap by tap: a CPU reduces over leading axes fifty times slower.
         taps = [jnp.square(weight[i, j]) for i in range(weight.shape[0]) for j in range(weight.shape[1])]
-        return cls(parts=tuple(part.astype(dtype) for part in parts), energy=functools.reduce(jnp.add, taps))
+        energy = functools.reduce(jnp.add, taps)
+        return cls(parts=tuple(part.astype(dtype) for part in parts), energy=energy, platform=platform)
 
 
-def convolve_valid(x: jax.Array, weight: jax.Array, stride: int = 1) -> jax.Array:
-    """Cross-correlation without padding: x [B, h, w, I], weight [kh, kw, I, O]."""
+def platform_of(tree: Any) -> str | None:
+    """The platform of the devices on which a tree's arrays lie; None if they are traced, or lie on several.
+
+    Arrays may be those of `jax.ShapeDtypeStruct` with a sharding.
+    """
+    leaves = jax.tree.leaves(tree)
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return None
+    shardings = [leaf.sharding for leaf in leaves if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct)]
+    platforms = {device.platform for sharding in shardings if sharding is not None for device in sharding.device_set}
+    return platforms.pop() if len(platforms) == 1 else None
+
+
+def convolve_valid(x: jax.Array, weight: jax.Array, *, stride: int = 1, platform: str | None = None) -> jax.Array:
+    """Cross-correlation without padding: x [B, h, w, I], weight [kh, kw, I, O] → [B, h', w', O].
+
+    `platform` is what the program is compiled for; None leaves the choice to JAX's lowering.
+    """
     weight = weight.astype(x.dtype)
+    by_xla = functools.partial(_convolve_by_xla, stride=stride)
+    if stride > 1 or _patch_bytes(x, weight) > _PATCH_BYTES or platform not in (None, "cpu"):
+        return by_xla(x, weight)
+    if platform is None:
+        return jax.lax.platform_dependent(x, weight, cpu=_multiply_patches, default=by_xla)
+    return _multiply_patches(x, weight)
+
+
+def _patch_bytes(x: jax.Array, weight: jax.Array) -> int:
+    """Memory that all patches of x under the weight take."""
     batch, height, width, channels = x.shape
     rows, columns = weight.shape[:2]
-    size = (height - rows + 1, width - columns + 1)
-    patch_bytes = batch * math.prod(size) * rows * columns * channels * x.dtype.itemsize
-    if stride == 1 and patch_bytes <= _PATCH_BYTES and jax.default_backend() == "cpu":
-        patches = _neighbours(_neighbours(x, columns, axis=2), rows, axis=1)
-        flat = jnp.matmul(patches.reshape(-1, patches.shape[3]), weight.reshape(patches.shape[3], -1))
-        return flat.reshape(batch, *size, -1)
+    return batch * (height - rows + 1) * (width - columns + 1) * rows * columns * channels * x.dtype.itemsize
+
+
+def _convolve_by_xla(x: jax.Array, weight: jax.Array, *, stride: int) -> jax.Array:
     return jax.lax.conv_general_dilated(
         x, weight, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
+
+
+def _multiply_patches(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """The convolution of stride 1 as patches [B · h' · w', kh · kw · I] times a matrix."""
+    rows, columns = weight.shape[:2]
+    patches = _neighbours(_neighbours(x, columns, axis=2), rows, axis=1)
+    flat = jnp.matmul(patches.reshape(-1, patches.shape[3]), weight.reshape(patches.shape[3], -1))
+    return flat.reshape(*patches.shape[:3], -1)
 
 
 def _neighbours(x: jax.Array, count: int, axis: int) -> jax.Array:
@@ -77,6 +123,6 @@ def transposed_convolution(x: jax.Array, kernel: Kernel) -> jax.Array:
     phases = []
     for part in kernel.parts:
         rows, columns = (2 - size for size in part.shape[:2])
-        phases.append(convolve_valid(padded[:, rows:, columns:], part))
+        phases.append(convolve_valid(padded[:, rows:, columns:], part, platform=kernel.platform))
     even_rows, odd_rows = interleave(phases[0], phases[1], 2), interleave(phases[2], phases[3], 2)
     return interleave(even_rows, odd_rows, 1)[:, 1:, 1:]

@@ -6,10 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from numpy.typing import ArrayLike
 
 from dragspace_jax.stylegan2.config import GeneratorConfig
+from dragspace_jax.stylegan2.latents import Latents, check_latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.mapping import Mapping
+from dragspace_jax.stylegan2.network import PreparedSynthesis, prepare
 from dragspace_jax.stylegan2.synthesis import Synthesis
 
 
@@ -30,6 +33,25 @@ class Generator(nnx.Module):
             rngs=rngs,
         )
         self.synthesis = Synthesis(config, rngs=rngs)
+
+    def check_latents(self, latents: Latents | ArrayLike) -> Latents:
+        """One image's latents, or its ws alone ([L, D] or [1, L, D]), as float32 NumPy arrays. Raises LatentsError."""
+        return check_latents(self.config, self.synthesis.style_channels(), latents)
+
+    def prepare(
+        self, *, block: int, reach: int, handles: float, windows: bool, noise: str, dtype: str, platform: str
+    ) -> PreparedSynthesis:
+        """The synthesis made ready for edits; see `networks.Model.prepare`."""
+        return prepare(
+            self.synthesis,
+            block=block,
+            reach=reach,
+            handles=handles,
+            windows=windows,
+            noise=noise,
+            dtype=dtype,
+            platform=platform,
+        )
 
     def __call__(
         self,

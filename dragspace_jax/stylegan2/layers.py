@@ -94,9 +94,9 @@ class SynthesisLayer(nnx.Module):
         self.up = up
         self.clamp = clamp
 
-    def kernel(self, dtype: jnp.dtype | type) -> Kernel:
-        """The weight made ready for values of type `dtype`."""
-        return Kernel.of(self.weight[...], transposed=self.up is not None, dtype=dtype)
+    def kernel(self, dtype: jnp.dtype | type, platform: str | None = None) -> Kernel:
+        """The weight made ready for values of type `dtype` on a platform (None: any)."""
+        return Kernel.of(self.weight[...], transposed=self.up is not None, dtype=dtype, platform=platform)
 
     def __call__(
         self,
@@ -116,7 +116,7 @@ class SynthesisLayer(nnx.Module):
         kernel = self.kernel(dtype) if kernel is None else kernel
         ready = x.with_values(x.values * _per_channel(style, dtype)).for_stencil()
         if self.up is None:
-            y = ready.shrunk(convolve_valid(ready.values, kernel.parts[0]))
+            y = ready.shrunk(convolve_valid(ready.values, kernel.parts[0], platform=kernel.platform))
         else:
             y = ready.doubled(filter_valid(transposed_convolution(ready.values, kernel), self.up))
         values = y.values * _per_channel(demodulation(kernel.energy, style), dtype)
@@ -166,5 +166,5 @@ class Conv(nnx.Module):
 
     def __call__(self, x: jax.Array, stride: int = 1) -> jax.Array:
         """x [B, h, w, I] → [B, h', w', O], without padding."""
-        y = convolve_valid(x, self.weight[...] * self.gain, stride)
+        y = convolve_valid(x, self.weight[...] * self.gain, stride=stride)
         return y + jnp.broadcast_to(self.bias[...].astype(y.dtype), y.shape) if self.has_bias else y

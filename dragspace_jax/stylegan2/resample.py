@@ -1,7 +1,7 @@
 """Resampling by the separable four-tap filter, as shifted adds.
 
-A depthwise convolution does the same a hundred times slower on a CPU (DESIGN §6). All functions are "valid": they read
-the margins they are given and pad nothing. Source: StyleGAN2 (arXiv 1912.04958), section 4 and its published settings;
+A depthwise convolution does the same a hundred times slower on a CPU (docs/design.md#exact-windows). All functions are
+"valid": they read the margins they are given and pad nothing. Source: StyleGAN2 (arXiv 1912.04958), section 4 and its published settings;
 the filter is applied as a true convolution, so its taps are reversed here.
 """
 

@@ -14,8 +14,8 @@ from flax import nnx
 
 from dragspace_jax.stylegan2.block import NO_KERNELS, Kernels, Keys, Styles, SynthesisBlock
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel
-from dragspace_jax.stylegan2.layers import Noise
+from dragspace_jax.stylegan2.convolution import Kernel, platform_of
+from dragspace_jax.stylegan2.layers import Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.tile import Tile
 from dragspace_jax.stylegan2.windows import WindowPlan
 
@@ -56,6 +56,14 @@ class Synthesis(nnx.Module):
                 index += name != "torgb"
         return layers
 
+    def style_channels(self) -> dict[str, int]:
+        """{name of a convolution: number C of its styles}, in the order of W+."""
+        return {name: self._convolution(name).affine.bias.shape[0] for name in self.layer_of()}
+
+    def _convolution(self, name: str) -> SynthesisLayer | ToRGB:
+        block, convolution = name.split(".")
+        return getattr(getattr(self, block), convolution)
+
     def styles(self, ws: jax.Array, names: Collection[str] | None = None) -> dict[str, jax.Array]:
         """The affine maps: ws [B, L, D] → {name: [B, C]} for `names` (None: all convolutions).
 
@@ -67,8 +75,7 @@ class Synthesis(nnx.Module):
         found = {}
         for name, layer in self.layer_of().items():
             if names is None or name in names:
-                block, convolution = name.split(".")
-                found[name] = getattr(getattr(self, block), convolution).affine(ws[:, layer])
+                found[name] = self._convolution(name).affine(ws[:, layer])
         return found
 
     def __call__(
@@ -141,10 +148,18 @@ class Synthesis(nnx.Module):
         batch = next(iter(styles.values())).shape[0]
         return Tile.whole(jnp.broadcast_to(const, (batch, *const.shape)))
 
-    def kernels(self, stop_at: int, dtype: jnp.dtype | type) -> dict[str, Kernel]:
-        """The weights that the features at `stop_at` depend on, made ready for values of type `dtype`."""
+    def kernels(self, stop_at: int, dtype: jnp.dtype | type, platform: str | None = None) -> dict[str, Kernel]:
+        """The weights that the features at `stop_at` depend on, made ready.
+
+        Args:
+          stop_at: a block's resolution.
+          dtype: type of the features.
+          platform: what the convolutions will be compiled for; None: that of the devices on which the weights lie, or,
+            while tracing, whichever the program is lowered for.
+        """
+        platform = platform_of(nnx.state(self)) if platform is None else platform
         convolutions = [name.split(".") for name in self.names_up_to(stop_at)]
-        return {f"{b}.{c}": getattr(getattr(self, b), c).kernel(dtype) for b, c in convolutions}
+        return {f"{b}.{c}": getattr(getattr(self, b), c).kernel(dtype, platform) for b, c in convolutions}
 
     def windows(
         self,
@@ -157,7 +172,7 @@ class Synthesis(nnx.Module):
         kernels: Kernels = NO_KERNELS,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> Tile:
-        """Features in windows, to the numbers of the whole map (DESIGN §6).
+        """Features in windows, to the numbers of the whole map (docs/design.md#exact-windows).
 
         Args:
           styles: {name: [B, C]} of B images.

@@ -13,11 +13,7 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 
-
-def span(origins: jax.Array, size: int) -> jax.Array:
-    """Whole positions counted from each origin: int32 [B] → [B, size]."""
-    offsets = jnp.arange(size, dtype=jnp.int32)
-    return origins[:, None] + offsets[None, :]
+from dragspace_jax.networks.grid import span
 
 
 @jax.tree_util.register_dataclass

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dragspace_jax.batch import runner
-from dragspace_jax.drag import BatchStats, EditRequest, LaneResult, Outcome
+from dragspace_jax.drag import BatchStats, DragResult, EditRequest, Outcome
+from dragspace_jax.stylegan2 import Latents
 
 
 @pytest.fixture
@@ -21,15 +22,21 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     control = SimpleNamespace(ran=[], stop_after=None, stop=ctrl_c)
 
-    def ended(edits: Iterable[EditRequest]) -> Iterator[LaneResult]:
+    def ended(edits: Iterable[EditRequest]) -> Iterator[DragResult]:
         for request in edits:
             if len(control.ran) == control.stop_after:
                 control.stop()
             control.ran.append(request)
             handles = np.asarray(request.targets_yx)
-            ws = np.asarray(request.ws) + 1
-            yield LaneResult(
-                id=request.id, outcome=Outcome.REACHED, ws=ws, handles_yx=handles, targets_yx=handles, steps=1
+            start = request.latents
+            yield DragResult(
+                id=request.id,
+                outcome=Outcome.REACHED,
+                start=start,
+                latents=Latents(ws=start.ws + 1),
+                handles_yx=handles,
+                targets_yx=handles,
+                steps=1,
             )
 
     class Batch:
@@ -37,7 +44,7 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             self.stats = BatchStats(lanes=2, busy=1)
             self._results = ended(edits)
 
-        def __iter__(self) -> Iterator[LaneResult]:
+        def __iter__(self) -> Iterator[DragResult]:
             return self._results
 
     monkeypatch.setattr(runner, "drag_many", lambda model, edits, lanes: Batch(edits))

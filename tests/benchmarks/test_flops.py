@@ -2,7 +2,7 @@
 
 import pytest
 
-from dragspace_jax.benchmarks import ours
+from dragspace_jax.benchmarks import implementation
 from dragspace_jax.benchmarks.case import CASES, config_f
 from dragspace_jax.benchmarks.device_rates import Rates
 from dragspace_jax.benchmarks.flops import (
@@ -12,10 +12,8 @@ from dragspace_jax.benchmarks.flops import (
     span_work,
     total,
     whole_spans,
-    window_spans,
 )
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.windows import plan_windows
 
 LARGE = config_f(512)
 
@@ -35,21 +33,21 @@ def test_whole_maps_up_to_the_feature_block():
 @pytest.mark.parametrize(("case", "expected"), [("512-one", 1.33e9), ("512-four", 4.6e9)])
 def test_windows_at_512_px(case, expected):
     """45 and about 13 times fewer than the published loop's."""
-    assert total(ours.work(CASES[case]).forward) == pytest.approx(expected, rel=0.1)
+    assert total(implementation.work(CASES[case]).forward) == pytest.approx(expected, rel=0.1)
 
 
 def test_a_mask_wants_the_whole_map():
-    assert (
-        ours.work(CASES["512-mask"])
-        == span_work(LARGE, whole_spans(LARGE, 128))
-        == ours.work(CASES["512-one"], "whole")
-    )
+    whole = whole_spans(LARGE, 128)
+    assert implementation.spans(CASES["512-mask"]) == whole == implementation.spans(CASES["512-one"], "whole")
+    assert implementation.work(CASES["512-mask"]) == span_work(LARGE, whole)
 
 
-def test_a_plan_without_windows_is_the_whole_map():
-    plan = plan_windows(LARGE, 128, 128, 4)
-    assert plan.blocks == ()
-    assert window_spans(LARGE, plan, 4) == whole_spans(LARGE, 128)
+def test_small_blocks_run_whole_and_large_ones_in_windows():
+    whole = {span.resolution: span for span in whole_spans(LARGE, 128)}
+    found = {span.resolution: span for span in implementation.spans(CASES["512-four"])}
+    assert found.keys() == whole.keys()
+    assert found[4] == whole[4]
+    assert found[128].conv1_outputs < whole[128].conv1_outputs / 4
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
@@ -65,11 +63,11 @@ def test_a_small_network_by_hand(architecture):
     assert found["b8.conv0"].weight_bytes == 9 * 15 * 4
 
 
-def test_the_floor_takes_the_larger_of_work_and_reading():
+def test_the_roofline_takes_the_larger_of_work_and_reading():
     rates = Rates(flops=2e9, bandwidth=1e9, matmul_side=1, dtype="float32")
     busy = Convolution(name="busy", multiply_adds=5_000_000, weight_bytes=1_000_000)
     read = Convolution(name="read", multiply_adds=1_000_000, weight_bytes=3_000_000)
-    assert rates.floor_ms([busy, read]) == pytest.approx(5 + 3)
-    assert rates.floor_ms([busy, read], lanes=4) == pytest.approx(20 + 4)
+    assert rates.roofline_ms([busy, read]) == pytest.approx(5 + 3)
+    assert rates.roofline_ms([busy, read], lanes=4) == pytest.approx(20 + 4)
     half = Rates(flops=2e9, bandwidth=1e9, matmul_side=1, dtype="bfloat16")
-    assert half.floor_ms([read]) == pytest.approx(1.5)
+    assert half.roofline_ms([read]) == pytest.approx(1.5)

@@ -1,4 +1,4 @@
-"""Writes files as rosinality's StyleGAN2 does, from published parameters by the table of FORMATS §3."""
+"""Writes files as rosinality's StyleGAN2 does, from published parameters (docs/formats.md#rosinality-files)."""
 
 from __future__ import annotations
 

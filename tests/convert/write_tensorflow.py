@@ -1,6 +1,7 @@
 """Writes pickles as NVlabs/stylegan2 and stylegan2-ada do: (G, D, Gs) of dnnlib.tflib.network.Network.
 
-The variables are made from published PyTorch parameters by the table of FORMATS §2, written down on its own here.
+The variables are made from published PyTorch parameters by the table of docs/formats.md#tensorflow-pickles, written
+down on its own here.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def test_blocks_that_handles_share(per_image: int) -> None:
 
 
 def test_sizes_of_the_design() -> None:
-    """The windows of DESIGN §6, 512 px, one handle."""
+    """The windows of docs/design.md#exact-windows, 512 px, one handle."""
     config = GeneratorConfig(resolution=512, channels=channel_table(512, 32768, 512))
     plan = make_plan(config, DragSettings().resolved(config), 1)
     assert [(w.resolution, w.gives, w.between, w.reads) for w in plan.blocks] == [

@@ -14,7 +14,7 @@ from dragspace_jax.benchmarks.torch_reference.transfer import our_discriminator
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, channel_table
 from dragspace_jax.stylegan2.discriminator import Discriminator
 
-from .compare import below, golden_arrays, needs_golden, nhwc, relative_error
+from .compare import below, golden_arrays, nhwc, relative_error
 from .torch_discriminator import Discriminator as TorchDiscriminator
 
 TOLERANCE = 1e-4
@@ -67,7 +67,6 @@ def test_the_clamp_bites(name):
     assert relative_error(TorchDiscriminator(config, seed=1)(images, labels), free) > 0.05
 
 
-@needs_golden
 def test_golden():
     golden = golden_arrays("generator_r64")
     config = DiscriminatorConfig(resolution=64, channels=channel_table(64, 1024, 32))

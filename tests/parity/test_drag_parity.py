@@ -15,7 +15,7 @@ from dragspace_jax.drag import DragSettings, Outcome, drag_one
 from dragspace_jax.spaces import W, WPlus
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 
-from .compare import below, golden_arrays, needs_golden
+from .compare import below, golden_arrays
 
 LATENT_TOLERANCE = 1e-3
 
@@ -137,13 +137,12 @@ def test_against_the_torch_loop(name):
     )
     assert result.outcome == case.outcome
     assert result.steps == len(expected.loss)
-    np.testing.assert_array_equal(result.handles_yx, expected.handles_yx)
-    assert difference(result.latents, expected.latents) <= LATENT_TOLERANCE
+    np.testing.assert_array_equal(result.trace.handles_yx, expected.handles_yx)
+    assert difference(result.traced_latents().ws, expected.latents) <= LATENT_TOLERANCE
     went_on = ~expected.stopped
-    np.testing.assert_allclose(result.loss[went_on], expected.loss[went_on], rtol=1e-3)
+    np.testing.assert_allclose(result.trace.loss[went_on], expected.loss[went_on], rtol=1e-3)
 
 
-@needs_golden
 def test_golden():
     golden = golden_arrays("drag_r256_one_point")
     config = GeneratorConfig(
@@ -157,5 +156,5 @@ def test_golden():
         settings=DragSettings(learning_rate=float(golden["lr"])),
     )
     assert result.outcome == Outcome.REACHED
-    np.testing.assert_array_equal(result.handles_yx, golden["traj"])
-    assert difference(result.latents, golden["w_after"]) <= LATENT_TOLERANCE
+    np.testing.assert_array_equal(result.trace.handles_yx, golden["traj"])
+    assert difference(result.traced_latents().ws, golden["w_after"]) <= LATENT_TOLERANCE

@@ -18,7 +18,7 @@ from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.synthesis import SynthesisOutput
 
-from .compare import below, golden_arrays, needs_golden, nhwc, relative_error
+from .compare import below, golden_arrays, nhwc, relative_error
 
 TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-3
@@ -168,7 +168,6 @@ def test_random_noise_has_the_published_distribution():
         assert relative_error(ours, published) < 0.1
 
 
-@needs_golden
 def test_golden():
     golden = golden_arrays("generator_r64")
     config = GeneratorConfig(resolution=64, channels=channel_table(64, 1024, 32), z_dim=32, w_dim=32, mapping_layers=4)

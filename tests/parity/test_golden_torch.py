@@ -11,10 +11,8 @@ from dragspace_jax.benchmarks.torch_reference.torch_layers import load_published
 from dragspace_jax.benchmarks.torch_reference.torch_stylegan2 import Generator
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig, channel_table
 
-from .compare import below, golden_arrays, needs_golden, relative_error
+from .compare import below, golden_arrays, relative_error
 from .torch_discriminator import Discriminator
-
-pytestmark = needs_golden
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +62,9 @@ def test_drag():
     )
     generator = Generator(config)
     load_published(generator, below(golden, "param/"))
+    start = generator.synthesis(torch.as_tensor(golden["w0"])).image[0].movedim(0, -1)
+    shown = (start * 127.5 + 128).clamp(0, 255).to(torch.uint8).numpy().astype(int)
+    assert np.abs(shown - golden["img0"]).max() <= 1
     settings = Settings(learning_rate=float(golden["lr"]))
     trace = drag(generator, golden["w0"][0], golden["points"], golden["targets"], settings=settings)
     np.testing.assert_array_equal(trace.handles_yx, golden["traj"])

@@ -1,0 +1,99 @@
+"""What an edit leaves: one type for a drag by itself and for the edits of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+from dragspace_jax.drag.edit import Edit, Outcome
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Trace:
+    """What every iteration told; T iterations ran.
+
+    Attributes:
+      handles_yx: [T, N, 2] float32, tracked at iteration t before its update, pixels.
+      loss: [T] float32, before the update.
+      coordinates: [T, K] float32, after iteration t; None where nobody asked for them.
+      base: what the space did not move.
+    """
+
+    handles_yx: np.ndarray
+    loss: np.ndarray
+    coordinates: np.ndarray | None = None
+    base: Any = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class DragResult:
+    """A finished edit.
+
+    Attributes:
+      id: the caller's.
+      outcome: how it ended.
+      reason: why it is invalid, else None.
+      edit: what ran, checked and resolved; None if it is invalid, as all that follows.
+      model: that it ran on.
+      start: the latents it began with: those given, as the space expresses them.
+      latents: the final ones, the last finite ones.
+      handles_yx: [N, 2] float32, as last tracked, pixels.
+      targets_yx: [N, 2] float32, pixels.
+      steps: iterations that ran, the stopping one included.
+      seconds: from its admission to a lane until its end was seen, without compiling.
+      compile_seconds: of compiling before that, where it ran alone.
+      trace: what every iteration told.
+    """
+
+    id: str
+    outcome: Outcome
+    reason: str | None = None
+    edit: Edit | None = None
+    model: Any = None
+    start: Any = None
+    latents: Any = None
+    handles_yx: np.ndarray | None = None
+    targets_yx: np.ndarray | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    compile_seconds: float = 0.0
+    trace: Trace | None = None
+
+    def __repr__(self) -> str:
+        if self.outcome == Outcome.INVALID:
+            return f"<DragResult {self.id!r}: invalid, {self.reason}>"
+        distances = ", ".join(f"{distance:.1f}" for distance in self.distances)
+        return f"<DragResult {self.id!r}: {self.outcome.label} after {self.steps} steps, {distances} px left>"
+
+    @property
+    def ws(self) -> np.ndarray | None:
+        """[L, D] float32, W+ of the final latents, for families that have one."""
+        return None if self.latents is None else self.latents.ws
+
+    @property
+    def distances(self) -> np.ndarray:
+        """[N], last distance of every handle to its target, pixels; empty if the edit is invalid."""
+        if self.handles_yx is None or self.targets_yx is None:
+            return np.zeros(0, np.float32)
+        return np.linalg.norm(self.targets_yx - self.handles_yx, axis=1)
+
+    def traced_latents(self) -> Any:
+        """The latents after every iteration, arrays [T, ...], made of the trace's coordinates.
+
+        Raises:
+          ValueError: the trace holds none; `drag_one` keeps them, `drag_many` with `trace=True`.
+        """
+        if self.edit is None or self.trace is None or self.trace.coordinates is None:
+            raise ValueError("the trace holds no coordinates; drag_one keeps them, drag_many with trace=True")
+        base, space = self.trace.base, self.edit.space
+        decoded = _decode(space, self.trace.coordinates, base)
+        return jax.tree.map(np.asarray, decoded)
+
+
+@jax.jit
+def _decode(space: Any, coordinates: Any, base: Any) -> Any:
+    """Coordinates [T, K] of one edit → latents with a leading T."""
+    return jax.vmap(lambda x: space.decode(x, base))(coordinates)
