@@ -31,7 +31,7 @@ from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
-_SECONDS_BETWEEN_SUMMARIES = 15.0
+_SECONDS_BETWEEN_SUMMARIES = 2.0
 _KEYS = {field: key for key, field in SETTING_KEYS.items()}
 _log = logging.getLogger(__name__)
 
@@ -189,6 +189,7 @@ class _Runner:
         self._kept = time.perf_counter()
         summary = BatchSummary(
             outcomes=dict(self._folder.counts),
+            steps=self._folder.steps,
             interrupted=interrupted,
             state=self._state(),
             earlier=self._earlier,

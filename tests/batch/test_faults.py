@@ -187,7 +187,7 @@ def test_damaged_results_are_not_trusted(
     assert "the latents of 3 finished edits are missing or damaged" in told
     assert (out / "results-unreadable.jsonl").read_bytes() == lines[3]
     job = json.loads((out / "summary.json").read_text())["whole_job"]
-    assert (job["runs"], job["edits"]) == (2, 10)
+    assert (job["runs"], job["edits"], job["steps"]) == (2, 6, 6)
     assert job["seconds"] >= round(first.state.seconds, 3)
     caplog.clear()
     batch.run(edits, tiny_generator, out, resume=True, **HOW)
