@@ -126,8 +126,11 @@ def read_latents(path: str | Path, model: Generator) -> Latents:
 
 def _offsets(path: Path) -> list[str]:
     """Names of the arrays with offsets of styles; a .npy has none."""
-    with np.load(path, allow_pickle=False) as content:
-        return [name for name in getattr(content, "files", []) if name.startswith("styles/")]
+    content = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(content, np.ndarray):
+        return []
+    with content:
+        return [name for name in content.files if name.startswith("styles/")]
 
 
 def read_mask(path: str | Path, *, side: int, invert: bool) -> np.ndarray:

@@ -16,7 +16,6 @@ from PIL import Image
 from dragspace_jax.drag import DragResult, DragSettings
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
-from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -89,11 +88,8 @@ def refuse_drag(out: Path, *, overwrite: bool) -> None:
 
 def save_drag(
     out: str | Path,
-    model: Generator,
     result: DragResult,
-    settings: DragSettings,
     *,
-    space: Space,
     pictures: Pictures = "all",
     details: Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -101,7 +97,7 @@ def save_drag(
     """`write_drag` in a folder of its own: no other run writes there meanwhile, and no drag was there.
 
     Args:
-      out, model, result, settings, space, pictures, details: as `write_drag` takes them.
+      out, result, pictures, details: as `write_drag` takes them.
       overwrite: whether an earlier drag's files may be there, to be replaced.
 
     Raises:
@@ -111,19 +107,10 @@ def save_drag(
     out = Path(out)
     with locked(out):
         refuse_drag(out, overwrite=overwrite)
-        write_drag(out, model, result, settings, space=space, pictures=pictures, details=details)
+        write_drag(out, result, pictures=pictures, details=details)
 
 
-def write_drag(
-    out: Path,
-    model: Generator,
-    result: DragResult,
-    settings: DragSettings,
-    *,
-    space: Space,
-    pictures: Pictures,
-    details: Mapping[str, Any] | None = None,
-) -> None:
+def write_drag(out: Path, result: DragResult, *, pictures: Pictures, details: Mapping[str, Any] | None = None) -> None:
     """Fill a drag's folder; result.json comes last, so where it stands the rest is whole.
 
     before.png, after.png, drag.png (both with the points), drag.gif; trace.npz: `handles` [T, N, 2] (x, y), `latents`
@@ -132,32 +119,29 @@ def write_drag(
 
     Args:
       out: the folder, which is there.
-      model: the generator.
-      result: the finished drag.
-      settings: what it ran with, resolved.
-      space: what it moved in.
+      result: the finished drag, with its trace.
       pictures: `none`, `final` (before, after, drag) or `all` (drag.gif too).
       details: what else to say in result.json.
 
     Raises:
       OSError: a file cannot be written; the error names it.
     """
+    assert result.edit is not None  # an edit that ran has one, and a trace
+    assert result.trace is not None
     for name in FILES:
         (out / name).unlink(missing_ok=True)
-    trace = result.trace
-    assert trace is not None  # an edit that ran has one
-    write_latents(out / "latents.npz", result.latents, result.start, fingerprint(model))
+    write_latents(out / "latents.npz", result.latents, result.start, fingerprint(result.model))
+    traced = result.traced_latents()
     with whole_file(out / "trace.npz") as file:
-        latents = result.traced_latents().ws
-        np.savez(file, handles=trace.handles_yx[..., ::-1], latents=latents, loss=trace.loss)
+        np.savez(file, handles=result.trace.handles_yx[..., ::-1], latents=traced.ws, loss=result.trace.loss)
     if pictures != "none":
-        _write_pictures(out, model, result, settings, animated=pictures == "all")
+        _write_pictures(out, result, traced, animated=pictures == "all")
     record = {
         **summary(result),
         **(details or {}),
-        "space": space_record(space),
-        "settings": settings_record(settings),
-        "fingerprint": fingerprint(model),
+        "space": space_record(result.edit.space),
+        "settings": settings_record(result.edit.settings),
+        "fingerprint": fingerprint(result.model),
         "versions": versions(),
     }
     write_json(out / "result.json", record)
@@ -191,18 +175,18 @@ def save_image(image: np.ndarray, path: Path) -> None:
         Image.fromarray(image).save(staging)
 
 
-def _write_pictures(out: Path, model: Generator, result: DragResult, settings: DragSettings, *, animated: bool) -> None:
-    assert result.trace is not None  # an edit that ran has one
-    assert result.targets_yx is not None
-    path, targets = result.trace.handles_yx[..., ::-1], result.targets_yx[:, ::-1]
-    chosen = frame_indices(result.steps) if animated else [result.steps - 1]
-    # The tracked positions of iteration t belong to the latents before its update (docs/design.md, fact 4).
-    after_update = result.traced_latents()
-    shown = [result.start, result.latents] + [
-        result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], after_update) for t in chosen
-    ]
-    images = render_blocks(model, Latents.stack(shown), settings)
-    before, after, frames = images[0], images[1], images[2:]
+def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> None:
+    """Pictures of a drag whose latents after every iteration, [T, ...], are `traced`."""
+    assert result.edit is not None
+    assert result.trace is not None
+    path, targets = result.trace.handles_yx[..., ::-1], result.edit.targets_yx[:, ::-1]
+    chosen = frame_indices(result.steps) if animated else [0]
+    # The tracked positions of iteration t belong to the latents before its update, those of the first to the start
+    # (docs/design.md, fact 4).
+    frames_of = [result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], traced) for t in chosen]
+    images = render_blocks(result.model, Latents.stack([result.latents, *frames_of]), result.edit.settings)
+    after, frames = images[0], images[1:]
+    before = frames[0]
     save_image(before, out / "before.png")
     save_image(after, out / "after.png")
     marked = [draw_points(before, path[0], targets), draw_points(after, path[-1], targets, path)]

@@ -16,8 +16,8 @@ import pytest
 from click.testing import Result
 
 import dragspace_jax as ds
-from dragspace_jax.cli.inputs import seed_latents
 from dragspace_jax.cli.main import main
+from dragspace_jax.inputs import seed_latents
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -124,4 +124,4 @@ def test_the_python_examples(clone: Path, capsys: pytest.CaptureFixture[str]) ->
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # as a reader has it
         exec(compile(program.replace("range(100)", "range(2)"), "README.md", "exec"), {"__name__": "readme"})
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 3
+    assert len(printed) == 4

@@ -56,6 +56,7 @@ class BatchFolder:
     Attributes:
       finished: by id, the records that were there already.
       counts: outcomes of all records, those of earlier runs included.
+      steps: iterations of all of them together.
 
     Raises:
       FolderError, OSError: nothing can be written there.
@@ -73,6 +74,7 @@ class BatchFolder:
         records = [] if overwrite else earlier.finished(model)
         self.finished = {record["id"]: record for record in records}
         self.counts = Counter(record["outcome"] for record in records)
+        self.steps = sum(_steps(record) for record in records)
         with whole_file(self._path) as file:
             file.write(b"".join(map(_line, records)))
         if overwrite:
@@ -122,6 +124,7 @@ class BatchFolder:
         line = _line({"id": entry.id, "line": entry.line, "digest": entry.digest, **record})
         append(self._file, self._path, line)
         self.counts[record["outcome"]] += 1
+        self.steps += _steps(record)
 
     def _tell(self, earlier: Earlier) -> None:
         """Set aside what cannot be read, and say what is dropped."""
@@ -145,6 +148,12 @@ class BatchFolder:
         for folder, key in ((self.latents, "latents"), (self.images, "image")):
             if key in record:
                 (folder / Path(record[key]).name).unlink(missing_ok=True)
+
+
+def _steps(record: dict[str, Any]) -> int:
+    """Iterations of a record, which may be damaged."""
+    steps = record.get("steps")
+    return steps if isinstance(steps, int) else 0
 
 
 def _line(record: dict[str, Any]) -> bytes:

@@ -258,7 +258,7 @@ def _points(value: Any, key: str) -> np.ndarray:
 
 
 def _number(value: Any, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise LineError(f"{key}: {_shown(value)} is not a number", field=key)
     if abs(value) > _LARGEST_NUMBER:
         raise LineError(f"{key}: {_shown(value)} is too large", field=key)

@@ -49,7 +49,7 @@ class Earlier:
       records: what it holds, of each id the last; a last line that is torn is not among them.
       unreadable: lines among them that are no results, as a power cut leaves.
       repeated: how many results stood there again.
-      job: what summary.json says of all runs so far; empty if it is not there.
+      job: number and times of all runs so far, of summary.json; empty if it is not there.
 
     Raises:
       FolderError: there are results and neither is given, or the folder's files are not a batch's.
@@ -133,6 +133,6 @@ def _job(path: Path) -> dict[str, Any]:
     """The totals of all runs so far; a summary that is damaged, or of an older version, has none."""
     try:
         job = json.loads(path.read_bytes())["whole_job"]
-        return {key: job[key] + 0 for key in ("runs", "edits", "seconds", "compile_seconds")}
+        return {key: job[key] + 0 for key in ("runs", "seconds", "compile_seconds")}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}

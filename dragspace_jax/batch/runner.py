@@ -21,7 +21,7 @@ from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
 from dragspace_jax.batch.summary import BatchState, BatchSummary
 from dragspace_jax.checkpoint import load
-from dragspace_jax.drag import BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
+from dragspace_jax.drag import Batch, BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
 from dragspace_jax.drag.recipes import SETTING_KEYS, space_of
 from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.folders import locked
@@ -31,7 +31,7 @@ from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
-_SECONDS_BETWEEN_SUMMARIES = 15.0
+_SECONDS_BETWEEN_SUMMARIES = 2.0
 _KEYS = {field: key for key, field in SETTING_KEYS.items()}
 _log = logging.getLogger(__name__)
 
@@ -151,12 +151,11 @@ class _Runner:
         self._running: dict[str, tuple[Entry, EditRequest]] = {}
         self._settled = self._dragged = self._steps = 0
         self._began = self._kept = time.perf_counter()
-        self._stats = BatchStats()
+        self._batch: Batch | None = None
 
     def run(self, lanes: int | Literal["auto"]) -> BatchSummary:
         """Drag everything that the folder does not have yet; the summary is in the folder however it ends."""
-        batch = drag_many(self._model, self._requests(), lanes=lanes)
-        self._stats = batch.stats
+        self._batch = batch = drag_many(self._model, self._requests(), lanes=lanes)
         self._keep_summary(interrupted=True)  # as it is until the end
         interrupted = False
         with self._writer:
@@ -175,21 +174,22 @@ class _Runner:
         return summary
 
     def _state(self) -> BatchState:
-        compiling = getattr(self._stats, "compile_seconds", 0.0)
+        stats = BatchStats() if self._batch is None else self._batch.stats  # those of the present iteration
         return BatchState(
             settled=self._settled,
             total=self._lines.total,
             dragged=self._dragged,
             steps=self._steps,
-            seconds=time.perf_counter() - self._began - compiling,
-            compile_seconds=compiling,
-            stats=self._stats,
+            seconds=time.perf_counter() - self._began - stats.compile_seconds,
+            compile_seconds=stats.compile_seconds,
+            stats=stats,
         )
 
     def _keep_summary(self, *, interrupted: bool) -> BatchSummary:
         self._kept = time.perf_counter()
         summary = BatchSummary(
             outcomes=dict(self._folder.counts),
+            steps=self._folder.steps,
             interrupted=interrupted,
             state=self._state(),
             earlier=self._earlier,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dragspace_jax.drag import BatchStats
+from dragspace_jax.drag import BatchStats, Outcome
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,15 @@ class BatchSummary:
 
     Attributes:
       outcomes: how many edits ended how, those of earlier runs and invalid lines included.
+      steps: iterations of all of them together.
       interrupted: whether the user ended it.
       state: at the end of this run.
-      earlier: runs, edits, seconds and compile_seconds of the runs before.
+      earlier: runs, seconds and compile_seconds of the runs before.
       resolved: what it ran with: recipe, space, settings, model, versions.
     """
 
     outcomes: Mapping[str, int]
+    steps: int
     interrupted: bool
     state: BatchState
     earlier: Mapping[str, Any]
@@ -70,14 +72,20 @@ class BatchSummary:
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
         state, stats = self.state, self.state.stats
-        job = {"runs": 1, "edits": state.dragged, "seconds": state.seconds, "compile_seconds": state.compile_seconds}
+        times = {"runs": 1, "seconds": state.seconds, "compile_seconds": state.compile_seconds}
+        edits = sum(self.outcomes.values()) - self.outcomes.get(Outcome.INVALID.label, 0)
         return {
             "edits": state.total,
             "outcomes": dict(self.outcomes),
             "interrupted": self.interrupted,
-            "whole_job": {key: round(value + self.earlier.get(key, 0), 3) for key, value in job.items()},
+            "whole_job": {
+                "edits": edits,
+                "steps": self.steps,
+                **{key: round(value + self.earlier.get(key, 0), 3) for key, value in times.items()},
+            },
             "this_run": {
                 "edits": state.dragged,
+                "steps": state.steps,
                 "seconds": round(state.seconds, 3),
                 "compile_seconds": round(state.compile_seconds, 3),
                 "edits_per_second": round(state.edits_per_second, 4),

@@ -48,11 +48,13 @@ class _OnConsole(logging.Handler):
 def library_messages() -> Iterator[None]:
     """Show what the library has to say, above a bar if there is one."""
     logger, handler = logging.getLogger("dragspace_jax"), _OnConsole()
-    level = logger.level
+    level, passed_on = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # other libraries give the root a handler of theirs, and each line would come twice
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.propagate = passed_on

@@ -113,15 +113,7 @@ def demo(out: Path) -> None:
                 )
                 folder = f"{edit.model}-{edit.title.replace(' ', '-')}-{space.replace('+', 'plus')}"
                 with disk_errors(out, "run the command again"):
-                    save_drag(
-                        out / folder,
-                        model,
-                        result,
-                        settings,
-                        space=spaces[edit.model, space],
-                        details={**dataclasses.asdict(edit), "psi": PSI},
-                        overwrite=True,
-                    )
+                    save_drag(out / folder, result, details={**dataclasses.asdict(edit), "psi": PSI}, overwrite=True)
                 results.append((edit, space, result))
                 sections.append(
                     Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=summary(result))

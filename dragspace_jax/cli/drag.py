@@ -119,7 +119,7 @@ def drag(
                 settings=settings,
                 on_progress=show,
             )
-        write_drag(out, generator, result, settings, space=space, pictures=pictures, details=details)
+        write_drag(out, result, pictures=pictures, details=details)
     if np.abs(result.start.ws - start.ws).max() > 1e-4:
         click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)

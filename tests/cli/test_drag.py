@@ -14,6 +14,7 @@ from click.testing import Result
 from PIL import Image
 
 from dragspace_jax.spaces import PCA, Displacement, WPlus, save_space
+from tests.batch.faults import Disk, full_from
 
 Run = Callable[..., Result]
 POINTS = ("--handles", "12,14", "--targets", "20,14")
@@ -121,6 +122,20 @@ def test_an_earlier_drag_is_not_overwritten_unasked(dragspace: Run, tiny_folder:
     anew = dragspace(*arguments(tiny_folder, tmp_path, *more, "--overwrite"))
     assert anew.exit_code == 0, anew.output
     assert {path.name for path in tmp_path.iterdir()} == {"trace.npz", "latents.npz", "result.json"}
+
+
+def test_a_full_disk_is_one_line(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        Disk(out, patch, full_from(1))
+        ended = dragspace(*arguments(tiny_folder, out, "--steps", 2, "--pictures", "none"))
+    assert ended.exit_code == 1
+    (*_, told) = ended.output.splitlines()
+    assert told.startswith(f"Error: {out / 'latents.npz'}: ")
+    assert told.endswith("make room, then run the command again with --overwrite")
+    assert not list(out.iterdir())
 
 
 def _bad_files(folder: Path) -> None:

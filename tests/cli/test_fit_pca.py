@@ -15,6 +15,7 @@ from PIL import Image
 from dragspace_jax.checkpoint import save_parameters
 from dragspace_jax.drag import DragSettings, EditRequest
 from dragspace_jax.spaces import PCA, Displacement, save_space
+from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint, parameters
 from tests.batch.edits import edit, records, write
@@ -89,7 +90,7 @@ def test_lines_of_a_batch_name_bases(
     ran: dict[str, EditRequest] = {request.id: request for request in instant.ran}
     told = {}
     for name, request in ran.items():
-        assert request.space is not None
+        assert isinstance(request.space, LayerSpace)
         count = len(request.space.components) if isinstance(request.space, PCA | Displacement) else None
         told[name] = (request.space.name, request.space.layers, count)
     assert told == {

@@ -1,5 +1,7 @@
 """The command group: what it imports, how it fails, where compiled programs go."""
 
+import errno
+import importlib
 import os
 import signal
 import subprocess
@@ -82,11 +84,52 @@ def test_faults_of_the_program_keep_their_traceback():
         raise ValueError("a bug")
 
 
-def test_termination_is_an_exit_like_any_other():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit, match="143"), orderly_termination():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", "143"), ("SIGHUP", "129")])
+def test_termination_is_an_exit_like_any_other(name, code):
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit, match=code), orderly_termination():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        with orderly_termination():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+        ValueError("RESOURCE_EXHAUSTED: Error writing: [tensorstore: OS error 28: No space left on device]"),
+    ],
+)
+def test_a_full_disk_is_one_line_whoever_says_it(dragspace, tmp_path, monkeypatch, error):
+    def fails(*_, **__):
+        raise RuntimeError("while saving") from error
+
+    monkeypatch.setattr(importlib.import_module("dragspace_jax.cli.convert"), "convert_file", fails)
+    ended = dragspace("convert", "some.pkl", tmp_path / "model")
+    assert ended.exit_code == 1
+    assert ended.output.startswith(f"Error: {tmp_path / 'model'}: ")
+    assert ended.output.endswith("make room, then run the command again\n")
+    assert ended.output.count("\n") == 1
+
+
+def test_fields_of_the_library_become_options():
+    error = DragspaceError("radius is 3; `pace` and `lr` are near pace", field="pace learning_rate lr unknown")
+    with pytest.raises(click.ClickException) as caught, user_errors():
+        raise error
+    assert caught.value.message == "--lr: radius is 3; --pace and --lr are near pace"
+    with pytest.raises(click.ClickException) as caught, user_errors():
+        raise DragspaceError("feature_block is 3, not feature_blocks", field="feature_block")
+    assert caught.value.message == "--feature-block is 3, not feature_blocks"
 
 
 _COMPILE = """
