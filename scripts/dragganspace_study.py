@@ -1,7 +1,7 @@
 """The DragGANSpace study: which of its claims hold on the embedded models, and what is better; resumable.
 
     python -m scripts.dragganspace_study run --work out/dragganspace      # drags; stop and start as you like
-    python -m scripts.dragganspace_study judge --work out/dragganspace    # likewise
+    python -m scripts.dragganspace_study evaluate --work out/dragganspace # likewise
     python -m scripts.dragganspace_study confirm --work out/dragganspace  # the few chosen, on other edits
     python -m scripts.dragganspace_study pace --work out/dragganspace     # time of a step; on a quiet machine
     python -m scripts.dragganspace_study landscape --work out/dragganspace
@@ -24,6 +24,7 @@ from dragspace_jax.arrays import read_arrays
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.critters import KINDS
+from dragspace_jax.critters.evaluator import Evaluator
 from dragspace_jax.critters.predictor import load_predictor, predictor_card
 from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_space, save_space
 from dragspace_jax.spaces.pca import PCA
@@ -31,7 +32,7 @@ from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import digest, fingerprint, parameters
 from scripts.dragganspace.cells import Cell, confirmation, grid, paces, rivals, schedules
 from scripts.dragganspace.edits import StudyEdit, study_edits
-from scripts.dragganspace.judge import Judge, judge_cells
+from scripts.dragganspace.figures import CellFigures, evaluate_cells
 from scripts.dragganspace.landscape import gradient_shares, plane, roads
 from scripts.dragganspace.manifest import check_manifest
 from scripts.dragganspace.pace import LANES, seconds_a_step
@@ -73,6 +74,11 @@ def bases_of(model: Generator, kind: str, work: Path) -> tuple[PCA, Displacement
     assert isinstance(pca, PCA)
     assert isinstance(moved, Displacement)
     return pca, moved
+
+
+def figures_of(model: Generator, kind: str, edits: list[StudyEdit], work: Path) -> CellFigures:
+    """What evaluates a model's cells of these edits."""
+    return CellFigures(model, edits, bases_of(model, kind, work)[0], Evaluator.load(kind))
 
 
 def chosen_cells(parts: str) -> list[Cell]:
@@ -124,13 +130,13 @@ def run(work: Path, kinds: str, parts: str, edits: int) -> None:
 @_work
 @_kinds
 @_edits
-def judge(work: Path, kinds: str, edits: int) -> None:
-    """Judge every cell that has run, by its pictures; what is judged already is not judged again."""
+def evaluate(work: Path, kinds: str, edits: int) -> None:
+    """Evaluate every cell that has run, on its images; what is evaluated already is not evaluated again."""
     cells = chosen_cells(",".join(PARTS))
     for kind, model in models(kinds, work):
         subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
         with progress() as bar:
-            judge_cells(Judge(model, subjects, bases_of(model, kind, work)[0]), cells, work / f"{kind}-{edits}", bar)
+            evaluate_cells(figures_of(model, kind, subjects, work), cells, work / f"{kind}-{edits}", bar)
 
 
 @main.command()
@@ -138,14 +144,14 @@ def judge(work: Path, kinds: str, edits: int) -> None:
 @_kinds
 @_fresh
 def confirm(work: Path, kinds: str, fresh: int) -> None:
-    """Drag and judge the few chosen cells on edits that had no part in the choice."""
+    """Drag and evaluate the few chosen cells on edits that had no part in the choice."""
     for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work)
         subjects = study_edits(model, kind, fresh, first_seed=FRESH_SEED)
         folder = fresh_folder(work, kind, fresh)
         with progress() as bar:
             run_cells(model, confirmation(), subjects, folder, bases, bar)
-            judge_cells(Judge(model, subjects, bases[0]), confirmation(), folder, bar)
+            evaluate_cells(figures_of(model, kind, subjects, work), confirmation(), folder, bar)
 
 
 @main.command()

@@ -3,8 +3,8 @@
 The claim of DragGANSpace (arXiv 2509.22169) is that such maps carry images and edits from a model of dogs to one of
 cats. A latent w [D1] becomes coordinates x = (w − mean1) @ components1ᵀ, these y = x @ matrix + offset, and these the
 latent mean2 + y @ components2. What the K1 components do not express of w is dropped: nothing is known of its partner,
-and its place in the target is the mean. The map `identity` is for models that share an ancestor, whose W spaces are one
-chart: it gives w as it is, residual and all.
+and its place in the target is the mean. The map `identity` is for models that share an ancestor, whose W spaces share
+their coordinates: it gives w as it is, residual and all.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from dragspace_jax.analysis.maps import AffineMap, AlignmentError, affine, cca, check_number, procrustes
 from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 
-MapKind = Literal["identity", "procrustes", "affine", "cca"]
-KINDS: tuple[MapKind, ...] = get_args(MapKind)
+Method = Literal["identity", "procrustes", "affine", "cca"]
+METHODS: tuple[Method, ...] = get_args(Method)
 _ARRAYS = ("mean", "components", "variance")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Chart:
+class PCABasis:
     """PCA coordinates of one model's W, in float64.
 
     Attributes:
@@ -67,23 +67,26 @@ class Chart:
             )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Alignment:
     """A map from the latents of one model to those of another.
 
     Attributes:
-      kind: one of `KINDS`.
-      source, target: charts of the two models, K1 and K2 components.
+      method: one of `METHODS`.
+      source, target: bases of the two models, K1 and K2 components.
       matrix, offset: [K1, K2] and [K2], the map in coordinates.
       correlations: [k] of the canonical pairs that `cca` keeps; empty otherwise.
     """
 
-    kind: MapKind
-    source: Chart
-    target: Chart
+    method: Method
+    source: PCABasis
+    target: PCABasis
     matrix: np.ndarray
     offset: np.ndarray
     correlations: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<Alignment {self.method}: {self.matrix.shape[0]} to {self.matrix.shape[1]} components>"
 
     def coordinates(self, w: np.ndarray) -> np.ndarray:
         """Latents of the source [..., D1] → coordinates in the target [..., K2]."""
@@ -91,23 +94,24 @@ class Alignment:
 
     def apply(self, w: np.ndarray) -> np.ndarray:
         """Latents of the source [..., D1] (w, or W+ layer by layer) → latents of the target [..., D2], float64."""
-        if self.kind == "identity":
+        if self.method == "identity":
             return np.array(w, np.float64)
         return (self.source.coordinates(w) @ self.matrix + self.offset) @ self.target.components + self.target.mean
 
     def displacement(self, moved: np.ndarray) -> np.ndarray:
         """What a change of latents [..., D1] becomes in the target [..., D2]: the linear part of `apply`."""
-        if self.kind == "identity":
+        if self.method == "identity":
             return np.array(moved, np.float64)
         return np.asarray(moved, np.float64) @ self.source.components.T @ self.matrix @ self.target.components
 
     def save(self, path: str | Path) -> None:
-        """Write the map and both charts as an npz; an interrupted write leaves nothing at `path`."""
+        """Write the map and both bases as an npz; an interrupted write leaves nothing at `path`."""
         values: dict[str, Any] = {name: getattr(self, name) for name in AffineMap._fields}
-        for side, chart in (("source", self.source), ("target", self.target)):
-            values |= {f"{side}_{name}": getattr(chart, name) for name in _ARRAYS}
-            values[f"{side}_model"] = np.asarray(chart.model)
-        write_arrays(path, {"kind": np.asarray(self.kind), **values})
+        for side, basis in (("source", self.source), ("target", self.target)):
+            values |= {f"{side}_{name}": getattr(basis, name) for name in _ARRAYS}
+            values[f"{side}_model"] = np.asarray(basis.model)
+        # The method's key is that of the first version's files.
+        write_arrays(path, {"kind": np.asarray(self.method), **values})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -120,13 +124,13 @@ class Alignment:
             raise AlignmentError(f"not an alignment: {error}") from error
         try:
             source, target = (
-                Chart(**{name: values[f"{side}_{name}"] for name in _ARRAYS}, model=str(values[f"{side}_model"]))
+                PCABasis(**{name: values[f"{side}_{name}"] for name in _ARRAYS}, model=str(values[f"{side}_model"]))
                 for side in ("source", "target")
             )
             matrix, offset, kept = (np.asarray(values[name], np.float64) for name in AffineMap._fields)
-            kind = _known(str(values["kind"]))
-            alignment = cls(kind=kind, source=source, target=target, matrix=matrix, offset=offset, correlations=kept)
-            return alignment._checked()
+            method = _known(str(values["kind"]))
+            arrays = {"matrix": matrix, "offset": offset, "correlations": kept}
+            return cls(method=method, source=source, target=target, **arrays)._checked()
         except KeyError as error:
             raise AlignmentError(f"{path} is not an alignment: {error} is missing") from error
         except (ValueError, TypeError) as error:
@@ -139,15 +143,15 @@ class Alignment:
             raise ValueError(f"matrix {self.matrix.shape} and offset {self.offset.shape} do not fit bases of {shape}")
         if not all(np.isfinite(array).all() for array in (self.matrix, self.offset, self.correlations)):
             raise ValueError("it holds numbers that are not finite")
-        if self.kind == "identity":
-            _same_width(self.source, self.target)
+        if self.method == "identity":
+            check_widths(len(self.source.mean), len(self.target.mean))
         return self
 
 
 def fit_alignment(
-    kind: MapKind,
-    source: Chart,
-    target: Chart,
+    method: Method,
+    source: PCABasis,
+    target: PCABasis,
     from_w: np.ndarray,
     to_w: np.ndarray,
     *,
@@ -156,51 +160,52 @@ def fit_alignment(
     """Fit a map on pairs of latents.
 
     Args:
-      kind: `identity` (no fit), `procrustes`, `affine` or `cca`; see `maps`.
-      source, target: charts of the two models.
+      method: `identity` (no fit), `procrustes`, `affine` or `cca`; see `maps`.
+      source, target: bases of the two models.
       from_w, to_w: [m, D1] and [m, D2], row by row a pair.
       canonical: pairs of canonical variates for `cca`; None: those that correlate well enough.
 
     Raises:
-      AlignmentError: an unknown kind, `identity` between W of different widths, latents that do not fit the charts, too
-        few pairs, or a degenerate covariance.
+      AlignmentError: an unknown method, `identity` between W of different widths, latents that do not fit the bases,
+        too few pairs, or a degenerate covariance.
     """
-    check_fit(kind, source, target, len(from_w))
-    for name, w, chart in (("source", from_w, source), ("target", to_w, target)):
-        if np.ndim(w) != 2 or np.shape(w)[1] != len(chart.mean):
-            raise AlignmentError(f"the {name} latents have shape {np.shape(w)}; the basis takes [m, {len(chart.mean)}]")
+    check_fit(method, source, target, len(from_w))
+    for name, w, basis in (("source", from_w, source), ("target", to_w, target)):
+        if np.ndim(w) != 2 or np.shape(w)[1] != len(basis.mean):
+            raise AlignmentError(f"the {name} latents have shape {np.shape(w)}; the basis takes [m, {len(basis.mean)}]")
         if not np.isfinite(w).all():
             raise AlignmentError(f"the {name} latents hold numbers that are not finite; is the model whole?")
     x, y = source.coordinates(from_w), target.coordinates(to_w)
-    if kind == "identity":
+    if method == "identity":
         fitted = AffineMap(
             source.components @ target.components.T, (source.mean - target.mean) @ target.components.T, np.zeros(0)
         )
-    elif kind == "cca":
+    elif method == "cca":
         fitted = cca(x, y, canonical)
     else:
-        fitted = (procrustes if kind == "procrustes" else affine)(x, y)
-    return Alignment(kind=kind, source=source, target=target, **fitted._asdict())
+        fitted = (procrustes if method == "procrustes" else affine)(x, y)
+    return Alignment(method=method, source=source, target=target, **fitted._asdict())
 
 
-def check_fit(kind: str, source: Chart, target: Chart, pairs: int) -> None:
+def check_fit(method: str, source: PCABasis, target: PCABasis, pairs: int) -> None:
     """What can be said of a fit before its pairs are drawn. Raises AlignmentError as `fit_alignment` does."""
-    if _known(kind) == "identity":
-        _same_width(source, target)
+    if _known(method) == "identity":
+        check_widths(len(source.mean), len(target.mean))
     else:
         check_number(pairs, max(len(source.components), len(target.components)))
 
 
-def _known(kind: str) -> MapKind:
-    for known in KINDS:
-        if kind == known:
-            return known
-    raise AlignmentError(f"the map is {kind!r}; known are {', '.join(KINDS)}")
-
-
-def _same_width(source: Chart, target: Chart) -> None:
-    if len(source.mean) != len(target.mean):
+def check_widths(source: int, target: int) -> None:
+    """Raises AlignmentError if latents of these widths have no identity between them."""
+    if source != target:
         raise AlignmentError(
-            f"the identity needs one W of both models; theirs are {len(source.mean)} and {len(target.mean)} wide: "
+            f"the identity needs one W of both models; theirs are {source} and {target} wide: "
             "take procrustes, affine or cca"
         )
+
+
+def _known(method: str) -> Method:
+    for known in METHODS:
+        if method == known:
+            return known
+    raise AlignmentError(f"the map is {method!r}; known are {', '.join(METHODS)}")

@@ -1,4 +1,4 @@
-"""Linear maps between two sets of coordinates, fitted on pairs: what `align` lifts to latents.
+"""Linear maps between two sets of coordinates, fitted on pairs: `align` carries them over to latents.
 
 All take x [m, K1] and y [m, K2], rows being pairs, in float64, and give an `AffineMap`, y ≈ x @ matrix + offset.
 """

@@ -1,4 +1,4 @@
-"""Pairs of samples of two models that were not drawn together: by what can be seen of them."""
+"""Pairs of samples of two models that were not drawn together, by their attributes."""
 
 from __future__ import annotations
 

@@ -153,9 +153,11 @@ class Batch(Iterable[DragResult]):
 
     def _shrink(self, pool: Pool) -> None:
         """Halve the pool for as long as what is left has room, if that saves more time than compiling takes."""
+        if not pool.busy:
+            return
         devices = len(self._programs.devices)
         lanes = pool.lanes
-        while lanes // 2 >= max(pool.busy, 1) and lanes // 2 % devices == 0:
+        while lanes // 2 >= pool.busy and lanes // 2 % devices == 0:
             lanes //= 2
         used = pool.handles_used
         rows = min(pool.handles, multiple(used, 4 * devices if used > 4 else devices))

@@ -17,7 +17,7 @@ from scripts.dragganspace.cells import (
     rivals,
     schedules,
 )
-from scripts.dragganspace.judge import FIGURES
+from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.plots import plot_contenders, plot_rates
 from scripts.dragganspace.tables import (
     HEADER,
@@ -35,7 +35,7 @@ from scripts.dragganspace.tables import (
 def write_report(
     folders: Sequence[Path], fresh: Sequence[Path], error: float, pace: dict[str, float], docs: Path
 ) -> None:
-    """Write tables.md, cells.csv and the plots of what is judged.
+    """Write tables.md, cells.csv and the plots of what is evaluated.
 
     Args:
       folders: of the models' cells.
@@ -154,10 +154,10 @@ def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
 
 def _confirmed(rows: Sequence[Row], pace: dict[str, float], fine: bool) -> str:
     """Every chosen cell against the published loop, and against W+ with the same solver and schedule."""
-    cells, judged = [cell for cell in confirmation() if cell.fine == fine], {row.cell.key: row for row in rows}
-    if any(cell.key not in judged for cell in cells):
+    cells, found = [cell for cell in confirmation() if cell.fine == fine], {row.cell.key: row for row in rows}
+    if any(cell.key not in found for cell in cells):
         return ""
-    chosen = [judged[cell.key] for cell in cells]
+    chosen = [found[cell.key] for cell in cells]
     full = {row.cell.drive: row for row in reversed(chosen) if row.cell.space == "full"}
     lines, base = [], chosen[0]
     for row in chosen:

@@ -1,4 +1,4 @@
-"""The judged cells as tables: means, each contender's best learning rate, and how sure a ratio of steps is."""
+"""The evaluated cells as tables: means, each contender's best learning rate, and how sure a ratio of steps is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dragspace_jax.arrays import read_arrays
 from scripts.dragganspace.cells import Cell
-from scripts.dragganspace.judge import FIGURES
+from scripts.dragganspace.figures import FIGURES, FOLDER
 
 _RESAMPLES = 2000
 _REACHED = 0.05  # a contender's best rate may reach so much less than the rate that reaches most
@@ -28,10 +28,10 @@ class Row:
 
 
 def read_rows(cells: Iterable[Cell], folders: Sequence[Path]) -> list[Row]:
-    """The cells that are judged for all models, each once."""
+    """The cells that are evaluated for all models, each once."""
     rows = {}
     for cell in cells:
-        files = [folder / "judged" / f"{cell.key}.npz" for folder in folders]
+        files = [folder / FOLDER / f"{cell.key}.npz" for folder in folders]
         if cell.key in rows or not all(file.exists() for file in files):
             continue
         parts = []

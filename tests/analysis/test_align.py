@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dragspace_jax.analysis.align import KINDS, Alignment, Chart, fit_alignment
+from dragspace_jax.analysis.align import METHODS, Alignment, PCABasis, fit_alignment
 from dragspace_jax.analysis.maps import AlignmentError, affine, cca, procrustes
 
 RANDOM = np.random.default_rng(0)
@@ -17,9 +17,9 @@ def orthonormal(count: int, width: int, seed: int = 1) -> np.ndarray:
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((width, count)))[0].T
 
 
-def chart(count: int, width: int, seed: int = 1, model: str = "") -> Chart:
-    mean = np.random.default_rng(seed).standard_normal(width)
-    return Chart(mean=mean, components=orthonormal(count, width, seed), variance=np.arange(count, 0.0, -1), model=model)
+def basis(count: int, width: int, seed: int = 1, model: str = "") -> PCABasis:
+    mean, variance = np.random.default_rng(seed).standard_normal(width), np.arange(count, 0.0, -1)
+    return PCABasis(mean=mean, components=orthonormal(count, width, seed), variance=variance, model=model)
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_cca_with_all_pairs_is_least_squares_and_with_some_it_is_of_their_rank(
     assert (by_default.correlations >= 0.5).all()
 
 
-def test_latents_go_through_both_charts() -> None:
-    source, target = chart(4, 7, 1), chart(3, 5, 2)
+def test_latents_go_through_both_bases() -> None:
+    source, target = basis(4, 7, 1), basis(3, 5, 2)
     x = RANDOM.standard_normal((60, 4))
     y = x @ RANDOM.standard_normal((4, 3)) + 1.0
     from_w, to_w = x @ source.components + source.mean, y @ target.components + target.mean
@@ -92,7 +92,7 @@ def test_latents_go_through_both_charts() -> None:
 
 
 def test_the_identity_leaves_latents_as_they_are() -> None:
-    source, target = chart(3, 6, 1), chart(2, 6, 2)
+    source, target = basis(3, 6, 1), basis(2, 6, 2)
     w = RANDOM.standard_normal((4, 6))
     same = fit_alignment("identity", source, target, w, w)
     np.testing.assert_array_equal(same.apply(w), w)
@@ -100,17 +100,17 @@ def test_the_identity_leaves_latents_as_they_are() -> None:
     within = source.coordinates(w) @ source.components + source.mean
     np.testing.assert_allclose(same.coordinates(within), source.coordinates(w) @ same.matrix + same.offset, atol=1e-12)
     with pytest.raises(AlignmentError, match="6 and 5 wide: take procrustes"):
-        fit_alignment("identity", source, chart(2, 5), w, w[:, :5])
+        fit_alignment("identity", source, basis(2, 5), w, w[:, :5])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_map_is_kept(tmp_path: Path, kind: str) -> None:
-    source, target = chart(3, 6, 1, "abc"), chart(2, 6, 2, "def")
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_is_kept(tmp_path: Path, method: str) -> None:
+    source, target = basis(3, 6, 1, "abc"), basis(2, 6, 2, "def")
     from_w, to_w = (RANDOM.standard_normal((40, 6)) for _ in range(2))
-    fitted = fit_alignment(kind, source, target, from_w, to_w)  # type: ignore[arg-type]
+    fitted = fit_alignment(method, source, target, from_w, to_w)  # type: ignore[arg-type]
     fitted.save(tmp_path / "deep" / "map.npz")
     again = Alignment.load(tmp_path / "deep" / "map.npz")
-    assert again.kind == kind
+    assert again.method == method
     np.testing.assert_array_equal(again.apply(from_w), fitted.apply(from_w))
     np.testing.assert_array_equal(again.correlations, fitted.correlations)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["map.npz"]
@@ -134,7 +134,7 @@ def test_files_that_are_no_maps(tmp_path: Path) -> None:
     with pytest.raises(AlignmentError, match="source_mean' is missing"):
         Alignment.load(path)
     w = RANDOM.standard_normal((9, 5))
-    fit_alignment("affine", chart(3, 5), chart(2, 5), w, w).save(path)
+    fit_alignment("affine", basis(3, 5), basis(2, 5), w, w).save(path)
     for name, value, message in (
         ("matrix", np.zeros((2, 2)), "do not fit bases"),
         ("offset", np.array([np.nan, 0.0]), "not finite"),
@@ -147,13 +147,13 @@ def test_files_that_are_no_maps(tmp_path: Path) -> None:
             Alignment.load(tmp_path / "broken.npz")
 
 
-@pytest.mark.parametrize("kind", ["procrustes", "affine", "cca"])
-def test_bad_pairs(kind: str) -> None:
-    source, target = chart(4, 6, 1), chart(3, 6, 2)
+@pytest.mark.parametrize("method", ["procrustes", "affine", "cca"])
+def test_bad_pairs(method: str) -> None:
+    source, target = basis(4, 6, 1), basis(3, 6, 2)
     w = RANDOM.standard_normal((20, 6))
 
     def fit(from_w: np.ndarray, to_w: np.ndarray, **extra: int) -> Alignment:
-        return fit_alignment(kind, source, target, from_w, to_w, **extra)  # type: ignore[arg-type]
+        return fit_alignment(method, source, target, from_w, to_w, **extra)  # type: ignore[arg-type]
 
     with pytest.raises(AlignmentError, match="4 pairs are too few for 4 coordinates; give at least 5"):
         fit(w[:4], w[:4])
@@ -173,10 +173,10 @@ def test_bad_pairs(kind: str) -> None:
 def test_bad_settings() -> None:
     w = RANDOM.standard_normal((20, 6))
     with pytest.raises(AlignmentError, match="'rotation'; known are identity, procrustes, affine, cca"):
-        fit_alignment("rotation", chart(2, 6), chart(2, 6), w, w)  # type: ignore[arg-type]
+        fit_alignment("rotation", basis(2, 6), basis(2, 6), w, w)  # type: ignore[arg-type]
     with pytest.raises(AlignmentError, match="canonical pairs is 3; these coordinates have 1 to 2"):
-        fit_alignment("cca", chart(2, 6), chart(4, 6), w, w, canonical=3)
+        fit_alignment("cca", basis(2, 6), basis(4, 6), w, w, canonical=3)
     with pytest.raises(AlignmentError, match="components is 5; the basis has 4"):
-        chart(4, 6).truncated(5)
+        basis(4, 6).truncated(5)
     with pytest.raises(AlignmentError, match="not finite; fit it again"):
-        Chart(mean=np.full(3, np.nan), components=np.eye(3), variance=np.ones(3))
+        PCABasis(mean=np.full(3, np.nan), components=np.eye(3), variance=np.ones(3))

@@ -12,15 +12,12 @@ from flax import nnx
 from PIL import Image
 
 from dragspace_jax.analysis.align import Alignment
-from dragspace_jax.checkpoint import read_card, save_parameters
-from dragspace_jax.cli import align_judge
-from dragspace_jax.cli.align_judge import make_judge
-from dragspace_jax.cli.align_pairs import sample_w
-from dragspace_jax.critters.attributes import NAMES
+from dragspace_jax.checkpoint import save_parameters
 from dragspace_jax.spaces import WPlus, fit_pca, save_space
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint, parameters
+from dragspace_jax.transfer.latents import sample_w
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def test_all_maps_between_two_models(dragspace, tiny_folder, tiny_generator, nar
     }  # fmt: skip
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert scores["components"] == [8, 8]
-    assert not scores["judged"]
+    assert not scores["evaluated"]
     assert 0 < scores["maps"]["affine"]["variance_explained"]["total"] <= 1  # both are smooth maps of one z
     kept = Alignment.load(tmp_path / "out" / "affine.npz")
     kept.source.check(fingerprint(tiny_generator))
@@ -98,17 +95,3 @@ def test_models_without_a_common_z_cannot_be_paired_by_it(dragspace, tiny_folder
     result = dragspace("align", *arguments)
     assert result.exit_code == 2
     assert "take z of 16 and 32 numbers" in result.output
-
-
-def test_only_critters_of_128_px_are_judged(monkeypatch, tiny_folder):
-    monkeypatch.setattr(align_judge, "load_predictor", lambda: "predictor")
-    shares = {"attributes_r2": dict.fromkeys(NAMES, 0.9)}
-    card = {"dog, generated": shares, "cat, generated": {"attributes_r2": {**shares["attributes_r2"], "smile": 0.1}}}
-    monkeypatch.setattr(align_judge, "predictor_card", lambda: card)
-    dog, cat, tiny = read_card("critters-dog"), read_card("critters-cat"), read_card(tiny_folder)
-    judge = make_judge(dog, cat)
-    assert judge is not None
-    assert (judge.source, judge.target) == ("dog", "cat")
-    assert set(NAMES) - set(judge.readable) == {"smile"}
-    assert make_judge(dog, tiny) is None
-    assert make_judge(tiny, cat) is None

@@ -126,7 +126,7 @@ def test_handles_cost_what_they_cost_alone(tiny_generator: Generator, direction:
     class Residuals(MotionSupervision):
         """The motion loss of each handle as two residuals, so that rows are pulled through the windows."""
 
-        def evaluate(self, *arguments: Any) -> Any:
+        def evaluate(self, *arguments: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
             terms, found = super().evaluate(*arguments)
             assert terms.handles is not None
             return dataclasses.replace(terms, handles=jnp.stack([terms.handles] * 2, 1)), found

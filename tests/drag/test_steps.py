@@ -18,9 +18,7 @@ from dragspace_jax.drag.step_sizes import Pace, Rate, Schedule
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
 
-def limits(
-    size: StepSize, far: list[float], motion: list[float] | None = None, done: list[int] | None = None
-) -> Limits:
+def limits(size: StepSize, far: list[float], motion: list[float] | None = None, done: list[int] | None = None) -> Any:
     """For three lanes with a handle each, at these distances and with these motion losses."""
     settings: Any = DragSettings(learning_rate=jnp.full(3, 0.1), pace=jnp.full(3, 4.0))  # type: ignore[arg-type]
     lanes: Any = SimpleNamespace(

@@ -14,7 +14,7 @@ from dragspace_jax.stylegan2.generator import Generator
 from scripts.dragganspace import runs
 from scripts.dragganspace.cells import Cell, by_program, grid, paces, rivals, schedules
 from scripts.dragganspace.edits import StudyEdit
-from scripts.dragganspace.judge import FIGURES
+from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
 from scripts.dragganspace.tables import Row, best_rates, steps_ratio
 

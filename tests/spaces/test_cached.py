@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dragspace_jax.spaces import cached
+from dragspace_jax.spaces import PCA, cached
 from dragspace_jax.spaces.options import SpaceOptions, make_space
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint

@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import Progress
 
 from dragspace_jax.arrays import read_arrays, write_arrays
-from dragspace_jax.critters.predictor import load_predictor, predict
+from dragspace_jax.critters.evaluator import Evaluator
 from dragspace_jax.drag import Outcome
 from dragspace_jax.metrics.distance import mahalanobis
 from dragspace_jax.metrics.preservation import preservation
@@ -26,33 +26,35 @@ FIGURES = (
 )  # fmt: skip
 """One number an edit: whether it arrived, iterations, px of the true landmark to the target,
 SSIM and PSNR in dB to the start, and the Mahalanobis distance of the moving layers (samples of W: about 1)."""
+FOLDER = "figures"
+"""Beside the cells of a model."""
 
 
-class Judge:
-    """Judges the cells of one model.
+class CellFigures:
+    """Figures of the cells of one model.
 
     Args:
       model: the generator.
       edits: those that every cell ran.
       pca: of its W, all components.
+      evaluator: of the model's species.
     """
 
-    def __init__(self, model: Generator, edits: Sequence[StudyEdit], pca: PCA):
-        self._model, self._edits, self._pca = model, edits, pca
-        self._predictor = load_predictor()
+    def __init__(self, model: Generator, edits: Sequence[StudyEdit], pca: PCA, evaluator: Evaluator):
+        self._model, self._edits, self._pca, self._evaluator = model, edits, pca, evaluator
         self._before = render_images(model, np.stack([edit.ws for edit in edits]))
         self._started = self._landmarks(self._before)
 
     def _landmarks(self, images: np.ndarray) -> np.ndarray:
-        """[E, 2], each edit's landmark as the predictor sees it."""
-        places = predict(self._predictor, np.clip(images, -1.0, 1.0)).landmarks_yx
-        return np.asarray(places)[np.arange(len(self._edits)), [edit.landmark for edit in self._edits]]
+        """[E, 2], each edit's landmark as predicted."""
+        predictions = self._evaluator.predict(np.clip(images, -1.0, 1.0))
+        return predictions.landmark([edit.landmark for edit in self._edits])
 
-    def figures(self, cell: Cell, results: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def of(self, cell: Cell, results: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """{name: [E]} of `FIGURES`; results as `runs` keeps them."""
         after = render_images(self._model, results["ws"])
         ends = self._landmarks(after)
-        # How far the landmark went, both ends seen by the same eye, whose bias then cancels.
+        # How far the landmark went, both ends by the same predictor, whose bias then cancels.
         handles, targets = (np.stack([getattr(e, name) for e in self._edits]) for name in ("handle_yx", "target_yx"))
         missed = np.linalg.norm(handles + (ends - self._started) - targets, axis=1)
         kept = [
@@ -72,11 +74,11 @@ class Judge:
         }
 
 
-def judge_cells(judge: Judge, cells: Sequence[Cell], folder: Path, progress: Progress) -> None:
-    """Judge all cells that have run and are not judged yet, into `folder`/judged."""
-    judged = folder / "judged"
-    judged.mkdir(exist_ok=True)
+def evaluate_cells(figures: CellFigures, cells: Sequence[Cell], folder: Path, progress: Progress) -> None:
+    """Keep the figures of all cells that have run and have none yet, in `folder`/figures."""
+    kept = folder / FOLDER
+    kept.mkdir(exist_ok=True)
     unique = {cell.key: cell for cell in cells}
-    waiting = [c for k, c in unique.items() if (folder / f"{k}.npz").exists() and not (judged / f"{k}.npz").exists()]
-    for cell in progress.track(waiting, description=f"{folder.name}: judging"):
-        write_arrays(judged / f"{cell.key}.npz", judge.figures(cell, read_arrays(folder / f"{cell.key}.npz")))
+    waiting = [c for k, c in unique.items() if (folder / f"{k}.npz").exists() and not (kept / f"{k}.npz").exists()]
+    for cell in progress.track(waiting, description=f"{folder.name}: evaluating"):
+        write_arrays(kept / f"{cell.key}.npz", figures.of(cell, read_arrays(folder / f"{cell.key}.npz")))
