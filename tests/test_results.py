@@ -128,3 +128,16 @@ def test_latents_that_were_cut_are_not_whole(tmp_path: Path) -> None:
         assert not latents_are_whole(path, "model"), length
     np.savez(path, ws=np.zeros(3))
     assert not latents_are_whole(path, "model")
+
+
+def test_a_result_shows_and_saves_itself(dragged: DragResult, tmp_path: Path) -> None:
+    assert dragged.image().shape == (32, 32, 3)
+    dragged.save(tmp_path / "drag", pictures="none")
+    assert (tmp_path / "drag" / "result.json").is_file()
+    with pytest.raises(FolderError):
+        dragged.save(tmp_path / "drag", pictures="none")
+    invalid = DragResult(id="x", outcome=Outcome.INVALID, reason="no such point")
+    assert repr(invalid) == "<DragResult 'x': invalid, no such point>"
+    for method in (invalid.image, lambda: invalid.save(tmp_path)):
+        with pytest.raises(ValueError, match="no such point"):
+            method()

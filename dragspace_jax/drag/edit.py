@@ -87,7 +87,8 @@ class Edit:
     def program(self) -> Hashable:
         """What edits must share to run in one program: structures and shapes, not values."""
         leaves, structure = jax.tree.flatten((self.latents, self.space, self.settings, self.arrays))
-        return structure, tuple((np.shape(leaf), np.result_type(leaf).name) for leaf in leaves)
+        # Numbers of one kind are stored in one type, however a caller wrote them.
+        return structure, tuple((np.shape(leaf), np.asarray(leaf).dtype.kind) for leaf in leaves)
 
 
 def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) -> Edit:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from dragspace_jax.drag.edit import Edit, Outcome
+from dragspace_jax.stylegan2.rendering import render_images
+from dragspace_jax.viz.sheets import to_uint8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,6 +82,29 @@ class DragResult:
         if self.handles_yx is None or self.targets_yx is None:
             return np.zeros(0, np.float32)
         return np.linalg.norm(self.targets_yx - self.handles_yx, axis=1)
+
+    def image(self) -> np.ndarray:
+        """uint8 [H, W, 3], the image of the final latents. Raises ValueError: the edit is invalid and has none."""
+        if self.edit is None:
+            raise ValueError(f"the edit is invalid and has no image: {self.reason}")
+        settings = self.edit.settings
+        latents = jax.tree.map(lambda leaf: leaf[None], self.latents)
+        return to_uint8(render_images(self.model, latents, noise=settings.noise, dtype=settings.dtype))[0]
+
+    def save(
+        self, out: str | Path, *, pictures: Literal["none", "final", "all"] = "all", overwrite: bool = False
+    ) -> None:
+        """Fill a folder as `dragspace drag` does: pictures, GIF, trace, latents, result.json; see `results.write_drag`.
+
+        Raises:
+          FolderError: an earlier drag is there and `overwrite` is not said, or nothing can be written.
+          ValueError: the edit is invalid, or the trace holds no coordinates.
+        """
+        from dragspace_jax.results import save_drag  # stands above the drag: what files hold, the loop need not know
+
+        if self.edit is None:
+            raise ValueError(f"the edit is invalid and leaves nothing to save: {self.reason}")
+        save_drag(out, self, pictures=pictures, overwrite=overwrite)
 
     def traced_latents(self) -> Any:
         """The latents after every iteration, arrays [T, ...], made of the trace's coordinates.
