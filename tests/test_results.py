@@ -16,6 +16,7 @@ from dragspace_jax import results
 from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Outcome, make_edit
 from dragspace_jax.drag.result import Trace
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.folders import FolderError
 from dragspace_jax.results import latents_are_whole, render_blocks, save_drag, write_latents
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.spaces.layers import LayerBase
