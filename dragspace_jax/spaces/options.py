@@ -117,6 +117,8 @@ def make_space(
       SpaceError: it does not fit the model, options contradict each other, or the basis cannot be read.
       InputError: the label does not fit the model.
     """
+    if options.layers is not None:
+        WPlus(layers=options.layers).check(model)  # before a basis is fitted, which takes a while
     if options.basis is not None:
         space: Space = _stored(options, options.basis)
     elif options.space == "pca":
