@@ -23,6 +23,9 @@ from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig,
 
 _DEEPEST = 8
 _LINEAR = ("affine", "embed", "skip", "out")
+# Where a network's filter works. The other layers have the buffer too, always with the default filter, unused.
+_GENERATOR_FILTERS = r"synthesis\.b\d+(\.conv0|\.skip)?"
+_DISCRIMINATOR_FILTERS = r"b\d+(\.conv1|\.skip)?"
 _STYLEGAN3 = re.compile(r"synthesis\.(input\.|L\d+_\d+_\d+\.)")
 
 
@@ -73,7 +76,7 @@ class _Modules:
         """Raises ConvertError if this is no StyleGAN2 generator that we support."""
         if any(_STYLEGAN3.match(name) for name in self.arrays):
             raise ConvertError("this is a StyleGAN3 generator (it has synthesis.input); only StyleGAN2 is supported")
-        found, taps = self._parameters()
+        found, taps = self._parameters(_GENERATOR_FILTERS)
         mapping, synthesis = self.attributes.get("mapping", {}), self.attributes.get("synthesis", {})
         stated = {
             **_stated(self.root, {"img_resolution": "resolution", "img_channels": "img_channels"}),
@@ -95,7 +98,7 @@ class _Modules:
 
     def discriminator(self) -> FoundNetwork[DiscriminatorConfig]:
         """Raises ConvertError if this is no StyleGAN2 discriminator that we support."""
-        found, taps = self._parameters()
+        found, taps = self._parameters(_DISCRIMINATOR_FILTERS)
         epilogue, deviation = self.attributes.get("b4", {}), self.attributes.get("b4.mbstd", {})
         stated = _stated(
             self.root, {"img_resolution": "resolution", "img_channels": "img_channels", "c_dim": "c_dim"}
@@ -111,11 +114,14 @@ class _Modules:
         self._confirm(config, "block_kwargs")
         return closed(config, found)
 
-    def _parameters(self) -> tuple[Found, Taps]:
-        """All arrays in our layout but the resampling filters, and the filter they share."""
+    def _parameters(self, filtering: str) -> tuple[Found, Taps]:
+        """All arrays in our layout but the resampling filters, and the filter that the modules `filtering` share."""
         found, filters = {}, {}
         for name, stored in self.arrays.items():
-            if name.endswith("resample_filter"):
+            path, _, last = name.rpartition(".")
+            if last == "resample_filter":
+                if not re.fullmatch(filtering, path):
+                    continue
                 if stored.shape != (4, 4):
                     raise ConvertError(f"unsupported resample filter at {name}: four separable taps are needed")
                 filters[name] = filter_taps(stored.read(), name)

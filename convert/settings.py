@@ -35,8 +35,14 @@ def filter_taps(values: object, where: str) -> Taps:
         raise ConvertError(f"unsupported resample filter at {where}: it is not separable and equal in both axes")
     if not np.allclose(taps, taps[::-1], atol=1e-5 * np.abs(taps).max()):
         raise ConvertError(f"unsupported resample filter at {where}: it is not symmetric")
-    first, second, third, fourth = (round(float(tap), 4) for tap in taps / np.abs(taps[taps != 0]).min())
+    first, second, third, fourth = (_plain(float(tap)) for tap in taps / np.abs(taps[taps != 0]).min())
     return first, second, third, fourth
+
+
+def _plain(ratio: float) -> float:
+    """The number of few decimals that a ratio stands for, if it differs from it by float32's rounding alone."""
+    plain = round(ratio, 4)
+    return plain if abs(plain - ratio) <= 5e-7 * abs(ratio) else ratio
 
 
 def clamp_value(value: object) -> float | None:

@@ -29,6 +29,7 @@ DISCRIMINATORS = {
     "resnet": small_discriminator(),
     "skip-clamp": small_discriminator(architecture="skip", conv_clamp=256.0),
     "orig": small_discriminator(architecture="orig", mbstd_num_channels=2, mbstd_group_size=8),
+    "filter": small_discriminator(resample_filter=(1.0, 2.5, 2.5, 1.0)),
     "labels": small_discriminator(c_dim=4, cmap_dim=5, mapping_layers=2, embed_features=6),
 }
 

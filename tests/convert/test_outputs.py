@@ -21,6 +21,7 @@ CONFIGS = {
     "skip": small_generator(),
     "resnet": small_generator(architecture="resnet"),
     "labels": small_generator(c_dim=4, embed_features=5),
+    "filter": small_generator(resample_filter=(1.0, 1.61803, 1.61803, 1.0)),
 }
 
 
@@ -69,9 +70,12 @@ def test_images_and_features(tmp_path, name, kind):
 
 
 @pytest.mark.parametrize("kind", ["nvlabs", "tensorflow"])
-@pytest.mark.parametrize("architecture", ["resnet", "skip"])
-def test_logits(tmp_path, kind, architecture):
-    config, generator = small_discriminator(architecture=architecture, c_dim=4, mapping_layers=2), small_generator()
+@pytest.mark.parametrize(
+    ("architecture", "taps"), [("resnet", (1.0, 3.0, 3.0, 1.0)), ("skip", (1.0, 1.61803, 1.61803, 1.0))]
+)
+def test_logits(tmp_path, kind, architecture, taps):
+    config = small_discriminator(architecture=architecture, c_dim=4, mapping_layers=2, resample_filter=taps)
+    generator = small_generator(resample_filter=taps)
     reference = Discriminator(config, seed=3)
     arrays = arrays_of(reference, discriminator_shapes(config))
     if kind == "nvlabs":

@@ -145,8 +145,7 @@ def _describe(module: Module, path: str, config: GeneratorConfig | Discriminator
     for name, child in module.modules.items():
         _describe(child, f"{path}.{name}".strip("."), config, repository)
     last = path.rsplit(".", 1)[-1]
-    taps = np.asarray(config.resample_filter, np.float32)
-    kernel = torch.from_numpy(np.outer(taps, taps) / taps.sum() ** 2)
+    kernel, unused = (_filter(taps) for taps in (config.resample_filter, (1.0, 3.0, 3.0, 1.0)))
     clamp = config.conv_clamp
     if re.fullmatch(r"fc\d*|embed|affine|out", last):
         multiplier = config.mapping_lr_multiplier if re.fullmatch(r"mapping\.fc\d+", path) else 1
@@ -157,7 +156,7 @@ def _describe(module: Module, path: str, config: GeneratorConfig | Discriminator
     elif isinstance(config, GeneratorConfig) and last in ("conv0", "conv1"):
         module.class_name = "SynthesisLayer"
         module.attributes = {"use_noise": config.use_noise, "activation": "lrelu", "conv_clamp": clamp, "padding": 1}
-        module.buffers["resample_filter"] = kernel
+        module.buffers["resample_filter"] = kernel if last == "conv0" else unused
     elif last == "torgb":
         module.class_name, module.attributes = "ToRGBLayer", {"conv_clamp": clamp}
     elif last in ("conv0", "conv1", "conv", "fromrgb", "skip"):
@@ -165,7 +164,7 @@ def _describe(module: Module, path: str, config: GeneratorConfig | Discriminator
         activation, own_clamp = ("linear", None) if last == "skip" else ("lrelu", clamp)
         module.attributes = {"activation": activation, "conv_clamp": own_clamp}
         module.attributes |= {"bias": None} if last == "skip" else {}
-        module.buffers["resample_filter"] = kernel
+        module.buffers["resample_filter"] = kernel if last in ("conv1", "skip") else unused
     elif re.fullmatch(r"b\d+", last):
         module.class_name = "Block"
         module.attributes = {"architecture": config.architecture, "resolution": int(last[1:])}
@@ -178,6 +177,11 @@ def _describe(module: Module, path: str, config: GeneratorConfig | Discriminator
         module.attributes = {"num_layers": config.mapping_layers, "num_ws": None}
     if repository == "stylegan3" and "weight" in module.parameters:  # its modules also know their sizes
         module.attributes |= {"in_channels": module.parameters["weight"].shape[1]}
+
+
+def _filter(taps: tuple[float, ...]) -> torch.Tensor:
+    row = np.asarray(taps, np.float32)
+    return torch.from_numpy(np.outer(row, row) / row.sum() ** 2)
 
 
 def snapshot(config: GeneratorConfig, discriminator: DiscriminatorConfig, repository: str = "ada") -> dict[str, Any]:

@@ -104,7 +104,7 @@ def generator(config: GeneratorConfig, arrays: Arrays, grown: bool = False) -> N
         "conv_clamp": config.conv_clamp,
         "num_fp16_res": 4,
         "truncation_psi": 0.5,
-        "resample_kernel": [1, 3, 3, 1],
+        "resample_kernel": list(config.resample_filter),
     }
     if grown:
         settings |= {"structure": "auto", "fmap_decay": 1.0}
@@ -139,6 +139,7 @@ def discriminator(config: DiscriminatorConfig, arrays: Arrays) -> Network:
         "fmap_max": CHANNEL_MAX,
         "architecture": config.architecture,
         "conv_clamp": config.conv_clamp,
+        "resample_kernel": list(config.resample_filter),
         "mbstd_group_size": config.mbstd_group_size,
         "mbstd_num_features": config.mbstd_num_channels,
         "mapping_layers": config.mapping_layers,
