@@ -65,8 +65,14 @@ def measure(kind: str, edits: int, rate: float, steps: int) -> list[dict[str, fl
             )
             ws = model.mapping(z)
             result = drag_one(
-                model, ws, np.clip(handle, 0, side - 1)[None], np.clip(target, 0, side - 1)[None], settings=settings
+                model,
+                ws,
+                np.clip(handle, 0, side - 1)[None],
+                np.clip(target, 0, side - 1)[None],
+                recipe="published",
+                settings=settings,
             )
+            assert result.ws is not None  # only invalid edits have none
             w = np.append(result.ws[:DEFAULT_LAYERS].mean(0), 1.0)
             ended = np.asarray(landmark_places(kind, jnp.asarray(w @ matrix, jnp.float32)[None], side))[0, point]
             reached.append(result.outcome == Outcome.REACHED)

@@ -6,11 +6,15 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from dragspace_jax.drag import DragSettings
+from dragspace_jax.drag import DragSettings, Method
+from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
+from dragspace_jax.drag.step_sizes import Schedule
+from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.spaces import Displacement, Space, WPlus, default_layers
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import GeneratorConfig
+from scripts.dragganspace.adam_norm import AdamNorm
 
 ALL_LAYERS = 12  # of the embedded models
 CAP = 150  # iterations
@@ -34,8 +38,12 @@ class Cell:
       components: of a basis; 0 for `full`.
       power: of the whitening.
       fine: stop at `FINE` px instead of the published tolerance.
-      slow_down, pace, radius: as in `DragSettings` (`radius_track`), but in pixels of the 128 px image.
-      rate, solver, momentum, half_life: as in `DragSettings`.
+      slow_down: distance of the handle to its target below which the rate falls in proportion; 0: it does not.
+      pace, radius: as in `DragSettings` (`radius_track`); all three in pixels of the 128 px image.
+      rate, momentum: as in `DragSettings`.
+      half_life: iterations in which the rate halves; 0: it stays.
+      solver: `adam`, a second moment a coordinate, or `adam-norm`, one for all.
+      block: whose features are followed. All cells of the study were run with 64; `published` follows 128.
     """
 
     space: SpaceName
@@ -50,6 +58,7 @@ class Cell:
     pace: float = 0.0
     radius: float = 3.0
     fine: bool = False
+    block: int = 64
 
     @property
     def key(self) -> str:
@@ -60,6 +69,7 @@ class Cell:
         schedule += f"-pace{self.pace:g}" if self.pace else ""
         schedule += f"-track{self.radius:g}" if self.radius != 3.0 else ""
         tolerance = "-fine" if self.fine else ""
+        schedule += f"-block{self.block}" if self.block != 64 else ""
         return (
             f"{self.space}{coordinates}-n{self.layers}-{self.solver}-m{self.momentum:g}-lr{self.rate:g}"
             f"{schedule}{tolerance}"
@@ -68,7 +78,8 @@ class Cell:
     @property
     def program(self) -> tuple[object, ...]:
         """Cells that share it run in one compiled program."""
-        return self.space, self.layers, self.components, self.solver, self.momentum, self.radius
+        scheduled = bool(self.slow_down or self.half_life)
+        return self.space, self.layers, self.components, self.solver, self.momentum, self.radius, self.block, scheduled
 
     @property
     def contender(self) -> tuple[object, ...]:
@@ -78,20 +89,27 @@ class Cell:
     @property
     def drive(self) -> tuple[object, ...]:
         """Cells that share it are driven alike, whatever they move in."""
-        return self.solver, self.momentum, self.pace, self.radius, self.half_life, self.slow_down
+        return self.solver, self.momentum, self.pace, self.radius, self.half_life, self.slow_down, self.block
 
     def settings(self, config: GeneratorConfig) -> DragSettings:
         return DragSettings(
             learning_rate=self.rate,
-            solver=self.solver,
             momentum=self.momentum,
-            slow_down=self.slow_down * PUBLISHED_SIDE / config.resolution,
             pace=self.pace * PUBLISHED_SIDE / config.resolution,
-            half_life=self.half_life,
+            feature_block=self.block,
+            method=self._method(),
             radius_track=self.radius * PUBLISHED_SIDE / config.resolution,
             steps=CAP,
             tolerance=FINE if self.fine else None,
         ).resolved(config)
+
+    def _method(self) -> Method | None:
+        """What the settings do not name; None: they name all of it."""
+        if self.solver == "adam" and not (self.slow_down or self.half_life):
+            return None
+        direction = AdamNorm() if self.solver == "adam-norm" else Adam()
+        size = Schedule(half_life=self.half_life, slow_down=self.slow_down)
+        return Method(objective=MotionSupervision(), direction=direction, size=size)
 
     def chart(self, pca: PCA, displacements: Displacement | None) -> Space:
         """The cell's space, from bases of all components."""

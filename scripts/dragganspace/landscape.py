@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dragspace_jax.drag import DragSettings
-from dragspace_jax.drag.features import Engine, make_engine
 from dragspace_jax.spaces import Displacement
 from dragspace_jax.spaces.pca import PCA
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
+from dragspace_jax.stylegan2.network import PreparedSynthesis
 from scripts.dragganspace.edits import StudyEdit
 
+BLOCK = 64
+"""Whose features are compared: those that the study's drags follow."""
 _PATCH = 7  # px
 _BATCH = 32
 
@@ -29,23 +30,29 @@ class Mismatch:
     """How far the features at targets are from those of the handles at the start, for latents of one edit.
 
     Attributes:
-      engine: of whole maps.
-      settings: resolved, those of the engine.
+      network: made ready to give whole maps.
     """
 
-    engine: Engine
-    settings: DragSettings
+    network: PreparedSynthesis
 
     @classmethod
     def of(cls, model: Generator) -> Mismatch:
-        settings = DragSettings(engine="whole").resolved(model.config)
-        return cls(make_engine(model, settings, 1), settings)
+        network = model.prepare(
+            block=BLOCK,
+            reach=_PATCH,
+            handles=1,
+            windows=False,
+            noise="const",
+            dtype="float32",
+            platform=jax.devices()[0].platform,
+        )
+        return cls(network)
 
     def patch(self, ws: jax.Array, point_yx: jax.Array) -> jax.Array:
         """Features [B, 7, 7, C] around a point [2] of latents [B, L, D]."""
         count = ws.shape[0]
         points, lane = jnp.broadcast_to(point_yx[None], (count, 2)), jnp.arange(count, dtype=jnp.int32)
-        reader = self.engine.read(self.engine.model.synthesis.styles(ws), points, lane, self.settings)
+        reader = self.network.features(self.network.styles(Latents(ws=ws)), points, lane)
         return reader.patches(jnp.round(points).astype(jnp.int32) - _PATCH // 2, _PATCH)
 
     def __call__(self, ws: jax.Array, start: jax.Array, handle_yx: jax.Array, target_yx: jax.Array) -> jax.Array:

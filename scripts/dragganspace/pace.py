@@ -1,20 +1,17 @@
-"""What a step of an edit costs in each space: all programs in one process, in turns, warmed up."""
+"""What a step of an edit costs in each space: all programs in one process, in turns, warmed up.
+
+What a batch does between two chunks is part of it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
-import jax
 import numpy as np
 
-from dragspace_jax.drag import DragSettings
-from dragspace_jax.drag.edit import make_edit
-from dragspace_jax.drag.features import make_engine
-from dragspace_jax.drag.lanes import run_chunk
-from dragspace_jax.drag.loop import begin_compiled
-from dragspace_jax.drag.table import Table
+from dragspace_jax.drag import DragSettings, EditRequest, drag_many
 from dragspace_jax.spaces import Space
 from dragspace_jax.stylegan2 import Generator
 from scripts.dragganspace.edits import StudyEdit
@@ -40,13 +37,16 @@ def seconds_a_step(
 
 
 def _chunk(model: Generator, space: Space, settings: DragSettings, edits: Sequence[StudyEdit]) -> Callable[[], object]:
-    side = model.config.resolution
-    table = Table(lanes=LANES, handles=LANES, space=space, settings=settings, masked=False, config=model.config)
-    for lane in range(LANES):
-        edit = edits[lane % len(edits)]
-        table.put(lane, make_edit(edit.handle_yx[None], edit.target_yx[None], side), edit.ws, space, settings)
-    table.numbers["learning_rate"][:] = _STANDING
-    engine = make_engine(model, settings, 1)
-    lanes, state = begin_compiled(engine, table.start())
-    compiled = jax.jit(partial(run_chunk, length=LENGTH))
-    return lambda: jax.block_until_ready(compiled(engine, lanes, state))
+    still = dataclasses.replace(settings, learning_rate=_STANDING, steps=LENGTH)
+    requests = [
+        EditRequest(
+            latents=edit.ws,
+            handles_yx=edit.handle_yx[None],
+            targets_yx=edit.target_yx[None],
+            space=space,
+            settings=still,
+        )
+        for edit in (edits[lane % len(edits)] for lane in range(LANES))
+    ]
+    batch = drag_many(model, requests, lanes=LANES, chunk=LENGTH)
+    return lambda: list(batch)

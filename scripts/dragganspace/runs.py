@@ -9,7 +9,7 @@ import numpy as np
 from rich.progress import Progress
 
 from dragspace_jax.arrays import write_arrays
-from dragspace_jax.drag import DragSettings, EditRequest, LaneResult, Outcome, drag_many
+from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Outcome, drag_many
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Displacement, WPlus, fit_displacements
 from dragspace_jax.spaces.pca import PCA
@@ -34,7 +34,7 @@ def run_cells(
     missing = [cell for cell in cells if not (folder / f"{cell.key}.npz").exists()]
     task = progress.add_task(f"{folder.name}: drags", total=len({c.key for c in missing}) * len(edits))
     for group in by_program(missing):
-        found: dict[str, dict[int, LaneResult]] = {cell.key: {} for cell in group}
+        found: dict[str, dict[int, DragResult]] = {cell.key: {} for cell in group}
         for result in drag_many(model, _requests(model, group, edits, bases), lanes=LANES):
             key, number = result.id.rsplit("/", 1)
             found[key][int(number)] = result
@@ -51,7 +51,7 @@ def _requests(
         for number, edit in enumerate(edits):
             yield EditRequest(
                 id=f"{cell.key}/{number}",
-                ws=edit.ws,
+                latents=edit.ws,
                 handles_yx=edit.handle_yx[None],
                 targets_yx=edit.target_yx[None],
                 space=space,
@@ -59,7 +59,7 @@ def _requests(
             )
 
 
-def _keep(path: Path, results: dict[int, LaneResult]) -> None:
+def _keep(path: Path, results: dict[int, DragResult]) -> None:
     ordered = [results[number] for number in range(len(results))]
     if refused := [r.reason for r in ordered if r.outcome == Outcome.INVALID]:
         raise DragspaceError(
@@ -80,11 +80,11 @@ def train_displacements(
     model: Generator, edits: Sequence[StudyEdit], layers: int, fingerprint: str, progress: Progress
 ) -> Displacement:
     """Principal displacements of drags in full W+, those that arrived; the edits are others than the study's."""
-    settings = DragSettings(learning_rate=TRAINING_RATE, steps=100)
+    settings = DragSettings(learning_rate=TRAINING_RATE, steps=100, feature_block=64)  # as they were made first
     requests = (
         EditRequest(
             id=str(number),
-            ws=edit.ws,
+            latents=edit.ws,
             handles_yx=edit.handle_yx[None],
             targets_yx=edit.target_yx[None],
             space=WPlus(layers=layers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from dragspace_jax.drag import LaneResult, Outcome
-from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.drag import DragResult, EditRequest, Outcome, drag_many
+from dragspace_jax.spaces import WPlus
+from dragspace_jax.stylegan2 import Generator, Latents
 from scripts.dragganspace import runs
 from scripts.dragganspace.cells import Cell, by_program, grid, paces, rivals, schedules
 from scripts.dragganspace.edits import StudyEdit
@@ -71,12 +73,17 @@ def test_runs_go_on_where_they_stopped(
         for request in requests:
             asked.append(request.id)
             there = np.array([[9.0, 14.0]], np.float32)
-            yield LaneResult(
-                id=request.id, outcome=Outcome.REACHED, ws=ws, steps=3, handles_yx=there, targets_yx=there + 0.5
+            yield DragResult(
+                id=request.id,
+                outcome=Outcome.REACHED,
+                latents=Latents(ws=ws),
+                steps=3,
+                handles_yx=there,
+                targets_yx=there + 0.5,
             )
 
     monkeypatch.setattr(runs, "drag_many", instant)
-    cells = [Cell(space="full", layers=6, rate=rate) for rate in (1e-3, 2e-3)]
+    cells = [Cell(space="full", layers=6, rate=rate, block=32) for rate in (1e-3, 2e-3)]
     for count in (1, 2, 2):
         with Progress(disable=True) as bar:
             runs.run_cells(tiny_generator, cells[:count], [edit, edit], tmp_path / "dog", (None, None), bar)  # type: ignore[arg-type]
@@ -85,3 +92,26 @@ def test_runs_go_on_where_they_stopped(
         assert kept["steps"].tolist() == [3, 3]
         np.testing.assert_allclose(kept["distance"], np.sqrt(0.5))
         assert kept["ws"].shape == (2, 8, 16)
+
+
+def test_directions_and_step_sizes_of_the_study_run(tiny_generator: Generator) -> None:
+    """What the commands do not have is a method: one second moment for all coordinates, a rate on a schedule."""
+    request = EditRequest(latents=np.ones((8, 16)), handles_yx=[[9, 9]], targets_yx=[[9, 20]], space=WPlus(layers=6))
+    plain = Cell(space="full", layers=6, rate=0.05, block=32)
+    cells = [
+        (plain, 1),
+        (dataclasses.replace(plain, solver="adam-norm"), 1),
+        (dataclasses.replace(plain, slow_down=22.0), 1),
+        (plain, 2),
+        (dataclasses.replace(plain, half_life=1.0), 2),
+    ]
+    moved = []
+    for cell, steps in cells:
+        settings = dataclasses.replace(cell.settings(tiny_generator.config), steps=steps, tolerance=0.1)
+        (result,) = drag_many(tiny_generator, [dataclasses.replace(request, settings=settings)])
+        moved.append(np.abs(result.latents.ws - 1.0)[:6])
+    adam, norm, slowed, longer, halved = moved
+    np.testing.assert_allclose(adam.max(), 0.05, rtol=1e-3)  # whatever the gradient
+    np.testing.assert_allclose(np.sqrt(np.square(norm).mean()), 0.05, rtol=1e-3)  # along the gradient
+    np.testing.assert_allclose(slowed.max(), 0.025, rtol=1e-3)  # 11 px are left
+    assert adam.max() < halved.max() < longer.max()
