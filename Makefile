@@ -1,5 +1,5 @@
 # make demo   install what running needs, then drag points on the two embedded models (out/demo/index.html)
-# make test   install what developing needs as well, then ruff, pyright and pytest in two processes
+# make test   install what developing needs as well, then ruff, pyright, deptry and pytest in two processes
 # A stamp in .venv says what is installed already, so a second run goes straight to its work.
 
 PYTHON ?= python3
@@ -23,6 +23,8 @@ lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/deptry dragspace_jax convert benchmarks
+	$(BIN)/deptry scripts --ignore DEP002
 
 $(INSTALLED): $(INPUTS) | $(BIN)/python
 	$(INSTALL) --editable .
@@ -30,7 +32,7 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 
 # The larger set holds the smaller one: after it, `make demo` has nothing to install.
 $(INSTALLED_DEV): $(INPUTS) | $(BIN)/python
-	$(INSTALL) --editable '.[convert,dev]'
+	$(INSTALL) --editable '.[torch,dev]'
 	touch $(INSTALLED) $@
 
 $(BIN)/python:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
+    __version__: str
+
 __all__ = [
     "PCA",
     "Displacement",
@@ -28,6 +30,7 @@ __all__ = [
     "Recipe",
     "W",
     "WPlus",
+    "__version__",
     "batch",
     "drag_many",
     "drag_one",
@@ -44,6 +47,10 @@ _MODULES = ("errors", "checkpoint", "drag", "drag.recipes", "spaces", "stylegan2
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dragspace-jax")
     if name == "batch":
         return importlib.import_module(f"{__name__}.batch")
     if name in __all__:

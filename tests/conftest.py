@@ -24,6 +24,8 @@ from dragspace_jax.stylegan2.parameters import parameters
 # What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Most of the tests' time is compiling. Parity, which holds what users run, turns the optimisations back on.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,14 +77,6 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Genera
     values = {name: np.asarray(value) for name, value in parameters(tiny_generator).items()}
     save_parameters(folder, tiny_generator.config, values, source={"format": "random"})
     return folder
-
-
-@pytest.fixture(scope="module")
-def quick_to_compile() -> Iterator[None]:
-    """Compile with fewer optimisations, in half the time, where results need not be fast nor the same to the bit."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import importlib.resources
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,19 @@ def test_running_needs_neither_torch_nor_tensorflow():
     needed = [r for r in requirements if "extra ==" not in r]
     assert needed
     assert not [r for r in needed if r.startswith(("torch", "tensorflow"))]
+
+
+def test_the_extra_torch_is_all_that_names_it():
+    requirements = importlib.metadata.requires("dragspace-jax") or []
+    assert [r.split(";")[1].strip() for r in requirements if r.startswith("torch")] == ['extra == "torch"']
+
+
+def test_the_version_is_that_of_the_installation():
+    assert dragspace_jax.__version__ == importlib.metadata.version("dragspace-jax")
+
+
+def test_types_are_marked_as_shipped():
+    assert importlib.resources.files("dragspace_jax").joinpath("py.typed").is_file()
 
 
 @pytest.mark.parametrize("name", dragspace_jax.__all__)

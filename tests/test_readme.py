@@ -76,14 +76,6 @@ def test_every_command_is_in_the_table() -> None:
     assert {command.name for command in commands()} <= table
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _compiled_in_less_time() -> Iterator[None]:
-    """The examples run for seconds and compile for a minute."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a reader stands: the top of a clone, with what the examples name."""

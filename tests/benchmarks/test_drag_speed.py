@@ -18,7 +18,6 @@ from dragspace_jax.benchmarks.sides import Side, sides
 from dragspace_jax.benchmarks.torch_reference.transfer import our_generator
 from dragspace_jax.stylegan2.parameters import parameters
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
 RATES = Rates(flops=1e11, bandwidth=1e10, matmul_side=1, dtype="float32")
 
 

@@ -12,7 +12,6 @@ from dragspace_jax.benchmarks.lanes import WARMUP_ROUNDS, BatchRun, drag_batch
 from dragspace_jax.benchmarks.lanes_plot import plot_lanes
 from dragspace_jax.drag import BatchError
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
 RATES = [Rates(flops=1e11, bandwidth=1e10, matmul_side=1, dtype=dtype) for dtype in ("float32", "bfloat16")]
 
 

@@ -2,12 +2,9 @@
 
 import json
 
-import pytest
-
 from dragspace_jax.benchmarks import machine
 from dragspace_jax.cli import bench as bench_module
 
-pytestmark = pytest.mark.usefixtures("quick_to_compile")
 QUICK = ("--iterations", 2, "--no-memory", "--threads", 1)
 
 

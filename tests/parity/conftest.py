@@ -10,6 +10,14 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def optimised():
+    """What users run: the programs as they compile by default."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
 @pytest.fixture(autouse=True)
 def highest_precision():
     with jax.default_matmul_precision("highest"):

@@ -32,7 +32,6 @@ def test_steps_are_short_and_have_names_of_their_own():
     assert all(each.minutes < MINUTES for each in STEPS)
 
 
-@pytest.mark.usefixtures("quick_to_compile")
 def test_the_whole_plan_on_a_tiny_model(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(device_rates, "REPEATS", 1)
