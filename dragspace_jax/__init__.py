@@ -7,11 +7,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dragspace_jax import batch
+    from dragspace_jax import batch, transfer
     from dragspace_jax.checkpoint import load
+    from dragspace_jax.compilation_cache import enable_compilation_cache
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Outcome, drag_many, drag_one
     from dragspace_jax.drag.recipes import Recipe, recipe
     from dragspace_jax.errors import DragspaceError
+    from dragspace_jax.images import generate, render
+    from dragspace_jax.inputs import seed_latents
     from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
@@ -34,16 +37,31 @@ __all__ = [
     "batch",
     "drag_many",
     "drag_one",
+    "enable_compilation_cache",
     "fit_displacements",
     "fit_pca",
+    "generate",
     "load",
     "load_space",
     "recipe",
+    "render",
     "save_space",
+    "seed_latents",
     "seed_to_z",
+    "transfer",
 ]
 
-_MODULES = ("errors", "checkpoint", "drag", "drag.recipes", "spaces", "stylegan2")
+_MODULES = (
+    "errors",
+    "checkpoint",
+    "compilation_cache",
+    "drag",
+    "drag.recipes",
+    "spaces",
+    "stylegan2",
+    "inputs",
+    "images",
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -51,8 +69,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("dragspace-jax")
-    if name == "batch":
-        return importlib.import_module(f"{__name__}.batch")
+    if name in ("batch", "transfer"):
+        return importlib.import_module(f"{__name__}.{name}")
     if name in __all__:
         for module in _MODULES:
             found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)

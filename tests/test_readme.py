@@ -76,6 +76,16 @@ def test_every_command_is_in_the_table() -> None:
     assert {command.name for command in commands()} <= table
 
 
+@pytest.fixture(autouse=True)
+def _compilation_cache_as_before() -> Iterator[None]:
+    """The examples turn it on; other tests have their own folder."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs", "jax_enable_compilation_cache")
+    before = {name: getattr(jax.config, name) for name in names}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where a reader stands: the top of a clone, with what the examples name."""

@@ -1,19 +1,13 @@
-"""JAX's persistent compilation cache: compiled programs kept in the user's cache folder between runs."""
+"""The compilation cache of the commands: on unless the user says otherwise."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
-from pathlib import Path
 
 import click
-import platformdirs
 
-
-def cache_folder() -> Path:
-    """The folder for what this program may always compute again (compiled programs, fitted bases)."""
-    return Path(platformdirs.user_cache_dir("dragspace-jax", appauthor=False))
+from dragspace_jax.compilation_cache import CacheError, cache_settings
 
 
 def configure_compilation_cache(enabled: bool) -> None:
@@ -26,14 +20,11 @@ def configure_compilation_cache(enabled: bool) -> None:
     """
     settings: dict[str, str | float | bool] = {"jax_enable_compilation_cache": enabled}
     if enabled and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        folder = cache_folder() / "compiled"
-        if _can_write(folder):
-            settings["jax_compilation_cache_dir"] = str(folder)
-            # Everything is kept: the many short compilations of a start add up, and their files are small.
-            settings["jax_persistent_cache_min_compile_time_secs"] = 0.0
-        else:
+        try:
+            settings = cache_settings()
+        except CacheError as error:
             settings["jax_enable_compilation_cache"] = False
-            click.echo(f"compiled programs are not kept: {folder} cannot be written", err=True)
+            click.echo(str(error), err=True)
     if "jax" in sys.modules:
         import jax
 
@@ -41,13 +32,3 @@ def configure_compilation_cache(enabled: bool) -> None:
             jax.config.update(name, value)
     else:
         os.environ.update({name.upper(): str(value) for name, value in settings.items()})
-
-
-def _can_write(folder: Path) -> bool:
-    """Make the folder if need be, and try; JAX would warn in several lines, in the middle of the work."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError:
-        return False

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax.numpy as jnp
-import platformdirs
 
+from dragspace_jax.compilation_cache import cache_folder
 from dragspace_jax.inputs import label_vector
 from dragspace_jax.spaces.base import SpaceError
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES, fit_pca
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 def basis_folder() -> Path:
     """The folder of fitted bases; what is in it may always be fitted again."""
-    return Path(platformdirs.user_cache_dir("dragspace-jax", appauthor=False)) / "bases"
+    return cache_folder() / "bases"
 
 
 def cached_pca(model: Generator, label: int | None = None, *, on_progress: Callable[[int], None] | None = None) -> PCA:
