@@ -28,7 +28,7 @@ from .rows import TABLES, Measured, Row, row
 from .sides import AUTO, IMPLEMENTATION, Side, sides
 
 WARMUP = 2
-WITHOUT_TORCH = "the baseline's rows are left out: PyTorch is not installed (pip install 'dragspace-jax[convert]')"
+WITHOUT_TORCH = "the baseline's rows are left out: PyTorch is not installed (pip install 'dragspace-jax[torch]')"
 
 
 class BenchmarkError(DragspaceError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,9 +115,10 @@ class DragResult:
         """
         if self.edit is None or self.trace is None or self.trace.coordinates is None:
             raise ValueError("the trace holds no coordinates; drag_one keeps them, drag_many with trace=True")
-        base, space = self.trace.base, self.edit.space
-        decoded = _decode(space, self.trace.coordinates, base)
-        return jax.tree.map(np.asarray, decoded)
+        steps = len(self.trace.coordinates)
+        rows = np.minimum(np.arange(2 ** math.ceil(math.log2(steps))), steps - 1)  # few programs for any number
+        decoded = _decode(self.edit.space, self.trace.coordinates[rows], self.trace.base)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[:steps], decoded)
 
 
 @jax.jit

@@ -33,7 +33,7 @@ def test_without_torch_only_the_implementation_and_how_to_get_the_baseline(
         monkeypatch.setattr(module, "has_torch", lambda: False)
     result = dragspace("bench", "--model", tiny_folder, "--cases", "one", "--out", tmp_path, *QUICK)
     assert result.exit_code == 0, result.output
-    assert "pip install 'dragspace-jax[convert]'" in result.output
+    assert "pip install 'dragspace-jax[torch]'" in result.output
     assert [row["side"] for row in numbers(tmp_path)["rows"]] == ["implementation"]
 
 
