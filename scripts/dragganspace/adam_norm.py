@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from dragspace_jax.drag.directions import _stretch  # Adam's own, so that both are paced alike
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
 from dragspace_jax.drag.state import Lanes, Point
 
@@ -22,7 +23,8 @@ class AdamNorm:
     """Divides the gradient by the root of its running mean square and averages it then, with Adam's bias corrections.
 
     As AdaGrad-Norm (arXiv 1806.01811) does to AdaGrad. In whitened coordinates the step is then the gradient's own
-    direction in the metric of the latents, where Adam goes along a diagonal of ±1.
+    direction in the metric of the latents, where Adam goes along a diagonal of ±1. Where a step size names a descent,
+    the step is lengthened or shortened as Adam's is.
     """
 
     per_handle = False
@@ -38,7 +40,7 @@ class AdamNorm:
         return pull(Terms(loss=jnp.ones_like(terms.loss), handles=handles))
 
     def propose(self, lanes: Lanes, point: Point, limits: Limits, memory: Memory) -> tuple[Proposal, Memory]:
-        """One step at `limits.rate`."""
+        """One step at `limits.rate`, or stretched to `limits.descent`."""
         assert point.coordinates is not None
         assert limits.rate is not None
         square, count, average = memory
@@ -53,7 +55,10 @@ class AdamNorm:
                 return _average(momentum).update(gradient, state)
 
         steps, average = jax.vmap(averaged)(scaled, average)
-        return Proposal(coordinates=point.coordinates - limits.rate[:, None] * steps), (square, count, average)
+        moved = -limits.rate[:, None] * steps
+        if limits.descent is not None:
+            moved = _stretch(-jnp.sum(point.pulled * moved, 1), limits.descent)[:, None] * moved
+        return Proposal(coordinates=point.coordinates + moved), (square, count, average)
 
 
 def _average(momentum: float) -> optax.GradientTransformation:

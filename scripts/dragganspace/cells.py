@@ -9,7 +9,7 @@ from typing import Any, Literal
 from dragspace_jax.drag import DragSettings, Method
 from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
-from dragspace_jax.drag.step_sizes import Schedule
+from dragspace_jax.drag.step_sizes import Pace, Rate, Schedule
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.spaces import Displacement, Space, WPlus, default_layers
 from dragspace_jax.spaces.pca import PCA
@@ -97,18 +97,27 @@ class Cell:
             momentum=self.momentum,
             pace=self.pace * PUBLISHED_SIDE / config.resolution,
             feature_block=self.block,
-            method=self._method(),
+            method=self._method(config.resolution),
             radius_track=self.radius * PUBLISHED_SIDE / config.resolution,
             steps=CAP,
             tolerance=FINE if self.fine else None,
         ).resolved(config)
 
-    def _method(self) -> Method | None:
-        """What the settings do not name; None: they name all of it."""
-        if self.solver == "adam" and not (self.slow_down or self.half_life):
+    def _method(self, side: int) -> Method | None:
+        """What the settings do not name, for images of `side` pixels; None: they name all of it.
+
+        Raises:
+          ValueError: a pace and a schedule; each says by itself how far to go.
+        """
+        scheduled = bool(self.slow_down or self.half_life)
+        if scheduled and self.pace:
+            raise ValueError(f"{self.key} has a pace and a schedule; a cell has one of them at most")
+        if self.solver == "adam" and not scheduled:
             return None
         direction = AdamNorm() if self.solver == "adam-norm" else Adam()
-        size = Schedule(half_life=self.half_life, slow_down=self.slow_down)
+        size = Pace(side=side) if self.pace else Rate()
+        if scheduled:
+            size = Schedule(half_life=self.half_life, slow_down=self.slow_down)
         return Method(objective=MotionSupervision(), direction=direction, size=size)
 
     def chart(self, pca: PCA, displacements: Displacement | None) -> Space:

@@ -28,6 +28,13 @@ FIGURES = (
 SSIM and PSNR in dB to the start, and the Mahalanobis distance of the moving layers (samples of W: about 1)."""
 FOLDER = "figures"
 """Beside the cells of a model."""
+_FORMER_FOLDER = "judged"  # the same figures, in work folders of before
+
+
+def figures_file(folder: Path, cell: Cell) -> Path:
+    """Where a cell's figures are, or where they shall be if there are none."""
+    former = folder / _FORMER_FOLDER / f"{cell.key}.npz"
+    return former if former.exists() else folder / FOLDER / f"{cell.key}.npz"
 
 
 class CellFigures:
@@ -76,9 +83,8 @@ class CellFigures:
 
 def evaluate_cells(figures: CellFigures, cells: Sequence[Cell], folder: Path, progress: Progress) -> None:
     """Keep the figures of all cells that have run and have none yet, in `folder`/figures."""
-    kept = folder / FOLDER
-    kept.mkdir(exist_ok=True)
+    (folder / FOLDER).mkdir(exist_ok=True)
     unique = {cell.key: cell for cell in cells}
-    waiting = [c for k, c in unique.items() if (folder / f"{k}.npz").exists() and not (kept / f"{k}.npz").exists()]
+    waiting = [c for k, c in unique.items() if (folder / f"{k}.npz").exists() and not figures_file(folder, c).exists()]
     for cell in progress.track(waiting, description=f"{folder.name}: evaluating"):
-        write_arrays(kept / f"{cell.key}.npz", figures.of(cell, read_arrays(folder / f"{cell.key}.npz")))
+        write_arrays(figures_file(folder, cell), figures.of(cell, read_arrays(folder / f"{cell.key}.npz")))

@@ -10,7 +10,7 @@ import numpy as np
 
 from dragspace_jax.arrays import read_arrays
 from scripts.dragganspace.cells import Cell
-from scripts.dragganspace.figures import FIGURES, FOLDER
+from scripts.dragganspace.figures import FIGURES, figures_file
 
 _RESAMPLES = 2000
 _REACHED = 0.05  # a contender's best rate may reach so much less than the rate that reaches most
@@ -31,7 +31,7 @@ def read_rows(cells: Iterable[Cell], folders: Sequence[Path]) -> list[Row]:
     """The cells that are evaluated for all models, each once."""
     rows = {}
     for cell in cells:
-        files = [folder / FOLDER / f"{cell.key}.npz" for folder in folders]
+        files = [figures_file(folder, cell) for folder in folders]
         if cell.key in rows or not all(file.exists() for file in files):
             continue
         parts = []
@@ -89,6 +89,7 @@ def name_of(cell: Cell) -> str:
     extra += [f"pace {cell.pace:g} px"] if cell.pace else []
     extra += [f"window {cell.radius:g} px"] if cell.radius != 3.0 else []
     extra += [f"halved every {cell.half_life:g}"] if cell.half_life else []
+    extra += [f"block {cell.block}"] if cell.block != 64 else []
     return space + (whitened if cell.components else "") + (f" ({', '.join(extra)})" if extra else "")
 
 

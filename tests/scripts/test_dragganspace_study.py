@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
+from dragspace_jax.arrays import write_arrays
 from dragspace_jax.drag import DragResult, EditRequest, Outcome, drag_many
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.stylegan2 import Generator, Latents
 from scripts.dragganspace import runs
-from scripts.dragganspace.cells import Cell, by_program, grid, paces, rivals, schedules
+from scripts.dragganspace.cells import Cell, by_program, confirmation, grid, paces, rivals, schedules
 from scripts.dragganspace.edits import StudyEdit
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
-from scripts.dragganspace.tables import Row, best_rates, steps_ratio
+from scripts.dragganspace.tables import Row, best_rates, read_rows, steps_ratio
 
 
 def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> Row:
@@ -57,6 +58,26 @@ def test_a_work_folder_is_of_one_predictor_and_its_models(tmp_path: Path) -> Non
     (tmp_path / "old" / "dog-64" / "cell.npz").touch()
     with pytest.raises(click.ClickException, match="networks that it does not name"):
         check_manifest(tmp_path / "old", {"predictor": "123"})
+
+
+@pytest.mark.parametrize("folder", ["figures", "judged"])
+def test_figures_are_read_from_folders_of_now_and_before(folder: str, tmp_path: Path) -> None:
+    cells = [cell for cell in schedules() if cell.half_life or cell.slow_down or cell.solver == "adam-norm"]
+    (tmp_path / folder).mkdir()
+    for cell in cells:
+        write_arrays(tmp_path / folder / f"{cell.key}.npz", {name: np.ones(2) for name in FIGURES})
+    assert [row.cell for row in read_rows(cells, [tmp_path])] == cells
+
+
+def test_keys_and_blocks_are_those_of_the_study_as_it_was_run() -> None:
+    cell = Cell(space="pca", components=32, power=1.0, layers=6, rate=0.02, solver="adam-norm", momentum=0.5, pace=2.0)
+    assert cell.key == "pca32w1-n6-adam-norm-m0.5-lr0.02-pace2"
+    assert {cell.block for cell in (*grid(), *rivals(), *schedules(), *paces(), *confirmation())} == {64}
+
+
+def test_a_cell_has_a_pace_or_a_schedule(tiny_generator: Generator) -> None:
+    with pytest.raises(ValueError, match="has a pace and a schedule"):
+        Cell(space="full", layers=6, rate=0.1, pace=2.0, half_life=20.0).settings(tiny_generator.config)
 
 
 def test_runs_go_on_where_they_stopped(
@@ -104,14 +125,16 @@ def test_directions_and_step_sizes_of_the_study_run(tiny_generator: Generator) -
         (dataclasses.replace(plain, slow_down=22.0), 1),
         (plain, 2),
         (dataclasses.replace(plain, half_life=1.0), 2),
+        (dataclasses.replace(plain, solver="adam-norm", pace=1e-6), 1),
     ]
     moved = []
     for cell, steps in cells:
         settings = dataclasses.replace(cell.settings(tiny_generator.config), steps=steps, tolerance=0.1)
         (result,) = drag_many(tiny_generator, [dataclasses.replace(request, settings=settings)])
         moved.append(np.abs(result.latents.ws - 1.0)[:6])
-    adam, norm, slowed, longer, halved = moved
+    adam, norm, slowed, longer, halved, paced = moved
     np.testing.assert_allclose(adam.max(), 0.05, rtol=1e-3)  # whatever the gradient
     np.testing.assert_allclose(np.sqrt(np.square(norm).mean()), 0.05, rtol=1e-3)  # along the gradient
     np.testing.assert_allclose(slowed.max(), 0.025, rtol=1e-3)  # 11 px are left
     assert adam.max() < halved.max() < longer.max()
+    np.testing.assert_allclose(paced, norm / 8, rtol=1e-3, atol=1e-6)  # so slow a pace shortens a step as far as it may
