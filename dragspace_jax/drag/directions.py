@@ -52,8 +52,8 @@ class Adam:
         coordinates, memory = jax.vmap(update)(limits.rate, point.pulled, memory, at)
         if limits.descent is not None:
             moved = coordinates - at
-            stretch = _stretch(-jnp.sum(point.pulled * moved, 1), limits.descent)
-            coordinates = at + stretch[:, None] * moved
+            factor = stretch(-jnp.sum(point.pulled * moved, 1), limits.descent)
+            coordinates = at + factor[:, None] * moved
         return Proposal(coordinates=coordinates), memory
 
 
@@ -61,7 +61,7 @@ def _adam(rate: jax.Array | float, momentum: float) -> optax.GradientTransformat
     return optax.adam(rate, b1=momentum, b2=_BETA2, eps=_EPSILON)
 
 
-def _stretch(descent: jax.Array, wanted: jax.Array) -> jax.Array:
+def stretch(descent: jax.Array, wanted: jax.Array) -> jax.Array:
     """What to multiply steps by, [B], so that the loss falls as wanted; 1 where they lead uphill or nothing is wanted.
 
     Args:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dragspace_jax.drag.directions import _stretch  # Adam's own, so that both are paced alike
+from dragspace_jax.drag.directions import stretch  # Adam's own, so that both are paced alike
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
 from dragspace_jax.drag.state import Lanes, Point
 
@@ -57,7 +57,7 @@ class AdamNorm:
         steps, average = jax.vmap(averaged)(scaled, average)
         moved = -limits.rate[:, None] * steps
         if limits.descent is not None:
-            moved = _stretch(-jnp.sum(point.pulled * moved, 1), limits.descent)[:, None] * moved
+            moved = stretch(-jnp.sum(point.pulled * moved, 1), limits.descent)[:, None] * moved
         return Proposal(coordinates=point.coordinates + moved), (square, count, average)
 
 
