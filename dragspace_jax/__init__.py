@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dragspace_jax import batch
+    from dragspace_jax import batch, transfer
     from dragspace_jax.checkpoint import load
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Outcome, drag_many, drag_one
     from dragspace_jax.drag.recipes import Recipe, recipe
@@ -38,14 +38,16 @@ __all__ = [
     "recipe",
     "save_space",
     "seed_to_z",
+    "transfer",
 ]
 
+_PACKAGES = ("batch", "transfer")
 _MODULES = ("errors", "checkpoint", "drag", "drag.recipes", "spaces", "stylegan2")
 
 
 def __getattr__(name: str) -> Any:
-    if name == "batch":
-        return importlib.import_module(f"{__name__}.batch")
+    if name in _PACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name in __all__:
         for module in _MODULES:
             found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)
