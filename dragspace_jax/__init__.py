@@ -51,6 +51,7 @@ __all__ = [
     "transfer",
 ]
 
+_PACKAGES = ("batch", "transfer")
 _MODULES = (
     "errors",
     "checkpoint",
@@ -69,7 +70,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("dragspace-jax")
-    if name in ("batch", "transfer"):
+    if name in _PACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in __all__:
         for module in _MODULES:

@@ -85,20 +85,26 @@ def load_latents(path: str | Path, config: GeneratorConfig, *, key: str = "ws") 
     Raises:
       InputError: no such file, not an array file, no such key in it, not numbers, not finite, or of the wrong shape.
     """
+    return load_ws(path, layers=config.num_ws, width=config.w_dim, key=key)
+
+
+def load_ws(path: str | Path, *, layers: int | None, width: int, key: str = "ws") -> np.ndarray:
+    """`load_latents` where the model is not at hand: of its W the width D is known, and perhaps the layers L."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"latents {path}: no such file")
     ws = read_array(path, key)
     if not np.issubdtype(ws.dtype, np.floating):
         raise InputError(f"latents {path}: the type is {ws.dtype}; floating-point numbers are needed")
-    layers, width = config.num_ws, config.w_dim
-    if ws.ndim not in (2, 3) or ws.shape[-2:] != (layers, width) or ws.shape[0] == 0:
+    fits = ws.ndim in (2, 3) and ws.shape[-1] == width and layers in (None, ws.shape[-2])
+    if not fits or 0 in ws.shape:
+        rows = "L" if layers is None else layers
         raise InputError(
             f"latents {path}: the shape is {list(ws.shape)}; "
-            f"the model takes [{layers}, {width}] or [n, {layers}, {width}] (layers, width)"
+            f"the model takes [{rows}, {width}] or [n, {rows}, {width}] (layers, width)"
         )
     with np.errstate(over="ignore"):  # float64 beyond float32's range becomes infinite and is refused below
-        ws = ws.astype(np.float32).reshape(-1, layers, width)
+        ws = ws.astype(np.float32).reshape(-1, *ws.shape[-2:])
     if not np.isfinite(ws).all():
         raise InputError(f"latents {path}: some values are not finite")
     return ws
@@ -126,11 +132,16 @@ def read_latents(path: str | Path, model: Generator) -> Latents:
 
 def _offsets(path: Path) -> list[str]:
     """Names of the arrays with offsets of styles; a .npy has none."""
+    return [name for name in array_names(path) if name.startswith("styles/")]
+
+
+def array_names(path: Path) -> list[str]:
+    """Names of the arrays of an .npz that `read_array` can read; a .npy has none."""
     content = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(content, np.ndarray):
         return []
     with content:
-        return [name for name in content.files if name.startswith("styles/")]
+        return content.files
 
 
 def read_mask(path: str | Path, *, side: int, invert: bool) -> np.ndarray:

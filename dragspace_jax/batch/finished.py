@@ -55,7 +55,7 @@ def read_finished_drags(folders: Sequence[Path], model: Generator) -> FinishedDr
     """
     starts, ends, counts = [], [], Counter[str]()
     for folder in folders:
-        for outcome, latents in _drags(folder):
+        for outcome, latents in list_drags(folder):
             counts[outcome] += 1
             if outcome == REACHED:
                 start, end = _start_and_end(folder / latents, model)
@@ -69,8 +69,12 @@ def read_finished_drags(folders: Sequence[Path], model: Generator) -> FinishedDr
     )
 
 
-def _drags(folder: Path) -> Iterator[tuple[str, str]]:
-    """Outcome and file of latents, of a batch's drags or of one drag."""
+def list_drags(folder: Path) -> Iterator[tuple[str, str]]:
+    """Outcome and file of latents ("" if there is none), of a batch's drags or of one drag.
+
+    Raises:
+      FolderError: the folder is not as they are written.
+    """
     if (folder / "results.jsonl").is_file():
         for record in Earlier(folder, resume=True, overwrite=False).records:
             yield record["outcome"], record.get("latents", "")

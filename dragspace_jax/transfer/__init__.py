@@ -3,6 +3,8 @@
 from dragspace_jax.analysis.align import Alignment
 from dragspace_jax.transfer.align import align
 from dragspace_jax.transfer.alignments import Alignments
+from dragspace_jax.transfer.carried import Carried
+from dragspace_jax.transfer.carry import carry
 from dragspace_jax.transfer.errors import TransferError
 
-__all__ = ["Alignment", "Alignments", "TransferError", "align"]
+__all__ = ["Alignment", "Alignments", "Carried", "TransferError", "align", "carry"]

@@ -8,7 +8,10 @@ from collections.abc import Callable
 OnProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much is done, and how much there is in all; in images, see `Work`."""
 IMAGES_PER_DRAG = 100
-"""Rendering and predicting so many images takes about as long as one drag of the default edits, on a CPU."""
+"""The weight of a drag in the progress bar, in images: chosen, not measured.
+
+What a drag takes depends on the device and on the edit; only how evenly the bar moves depends on this.
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
