@@ -69,8 +69,8 @@ def carry_latents(alignment: Alignment, finished: Sequence[Finished], layers: in
     before = np.stack([each.start for each in finished])
     moved = np.stack([each.ws for each in finished]) - before
     common = min(layers, before.shape[1])
-    for each, beyond in zip(finished, moved[:, common:].any(axis=(1, 2)), strict=True):
-        if beyond:
+    for each, way in zip(finished, moved, strict=True):
+        if way[common:].any():
             raise TransferError(f"{each.path}: the edit moved more layers than the target's {layers}", field="results")
     places = np.minimum(np.arange(layers), before.shape[1] - 1)
     start = alignment.apply(before)[:, places].astype(np.float32)
