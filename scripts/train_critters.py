@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,19 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dragspace_jax.checkpoint import build_generator, load, save_parameters
-from dragspace_jax.critters import KINDS, LATENT_DIM, entangle, render
-from dragspace_jax.critters.attributes import NAMES
-from dragspace_jax.critters.renderer import SEGMENTS
+from dragspace_jax.critters import KINDS, LATENT_DIM, render
 from dragspace_jax.stylegan2 import Generator, GeneratorConfig
-from dragspace_jax.stylegan2.mapping import Mapping, normalise_second_moment
+from dragspace_jax.stylegan2.mapping import Mapping
 from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
+from scripts.critter_mapping import fit_mapping
+from scripts.critter_pictures import attributes_of, latents, picture_loss
 
-COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_hue")
 COARSE_LAYERS = 6  # W+ layers that follow the geometry: those the published drag loop moves
 CHANNELS = {4: 160, 8: 160, 16: 160, 32: 96, 64: 64, 128: 32}
-DETAILS = ("eye_left", "eye_right", "muzzle", "nose", "mouth")
-DETAIL_WEIGHT = 3.0
+EMA_DECAY = 0.995
+NEAR_W = 0.1  # weight of the change of w where a trained mapping is fitted again
 W_SCALE = 1 / 16  # of the exported model: the published learning rate of a drag then suits it
 Params = Any
 
@@ -68,67 +69,6 @@ def grow(config: GeneratorConfig, smaller: dict[str, jax.Array], seed: int) -> G
     return build_generator(config, {n: smaller.get(n, v) for n, v in fresh.items()})
 
 
-def targets(kind: str, geometry_z: jax.Array, colour_z: jax.Array, resolution: int) -> tuple[jax.Array, jax.Array]:
-    """What the renderer draws: images [B, H, W, 3] and pixel weights [B, H, W, 1] that favour the face's details.
-
-    The mapping network normalises z [B, 32], so the world is asked about the normalised vector as well.
-    """
-    is_colour = jnp.asarray([name in COLOURS for name in NAMES])
-    geometry, colour = (entangle(normalise_second_moment(z)) for z in (geometry_z, colour_z))
-    attributes = jnp.where(is_colour[None], colour, geometry)
-    # One picture at a time: on a CPU that stays in the cache and takes a third of the time.
-    picture = jax.tree.map(
-        lambda leaf: leaf[:, 0], jax.lax.map(lambda a: render(kind, a[None], resolution), attributes)
-    )
-    detail = jnp.isin(picture.segmentation, jnp.asarray([SEGMENTS.index(name) for name in DETAILS]))
-    return picture.image, 1.0 + DETAIL_WEIGHT * detail.astype(jnp.float32)[..., None]
-
-
-def loss(images: jax.Array, wanted: jax.Array, weight: jax.Array) -> jax.Array:
-    """Weighted mean absolute error of images [B, H, W, 3] and, for sharp edges, of their finite differences."""
-    error = images - wanted
-    total = jnp.mean(weight * jnp.abs(error))
-    for axis in (1, 2):
-        total += 0.5 * jnp.mean(jax.lax.slice_in_dim(weight, 1, None, axis=axis) * jnp.abs(jnp.diff(error, axis=axis)))
-    return total
-
-
-def fit_mapping(mapping: Mapping, *, steps: int, batch: int = 512, rate: float = 2e-2) -> Mapping:
-    """Teach the mapping network, before any picture, a w [D] of which every attribute is a linear function.
-
-    The entangling map is hard to learn through pictures and easy to learn by itself. At the end w is scaled to unit
-    mean square, which the last layer's homogeneous activation allows, so that the synthesis starts well.
-    """
-    known = entangle(normalise_second_moment(jax.random.normal(jax.random.key(0), (20_000, LATENT_DIM))))
-    mean, deviation = known.mean(0)[None], known.std(0)[None]
-    graph, params = nnx.split(mapping)
-    trainable = (params, jnp.zeros((stage_config(8).w_dim, known.shape[1])))
-    optimiser = optax.adam(optax.cosine_decay_schedule(rate, steps))
-
-    def objective(trainable: Params, z: jax.Array) -> jax.Array:
-        w = nnx.merge(graph, trainable[0]).trunk(z, None)
-        wanted = (entangle(normalise_second_moment(z)) - mean) / deviation
-        return jnp.mean(jnp.square(jnp.matmul(w, trainable[1]) - wanted))
-
-    def step(carry: tuple, index: jax.Array) -> tuple[tuple, jax.Array]:
-        trainable, state = carry
-        z = jax.random.normal(jax.random.fold_in(jax.random.key(1), index), (batch, LATENT_DIM))
-        value, gradient = jax.value_and_grad(objective)(trainable, z)
-        updates, state = optimiser.update(gradient, state, trainable)
-        return (optax.apply_updates(trainable, updates), state), value
-
-    run = jax.jit(lambda carry: jax.lax.scan(step, carry, jnp.arange(steps)))
-    ((params, _), _), values = run((trainable, optimiser.init(trainable)))
-    click.echo(f"mapping: {100 * float(values[-100:].mean()):.1f} % of the attributes' variance unexplained")
-    fitted = nnx.merge(graph, params)
-    z = jax.random.normal(jax.random.key(2), (5_000, LATENT_DIM))
-    scale = jnp.sqrt(jnp.mean(jnp.square(fitted.trunk(z, None))))
-    last = getattr(fitted, f"fc{fitted.layers - 1}")
-    last.weight[...] = last.weight[...] / scale
-    last.bias[...] = last.bias[...] / scale
-    return fitted
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
     """One rung: `steps` optimiser steps at `resolution`, the learning rate falling from `rate` by a cosine."""
@@ -138,44 +78,47 @@ class Stage:
     rate: float
 
 
-def make_step(kind: str, stage: Stage, batch: int, optimiser: optax.GradientTransformation, seed: int) -> Callable:
-    """The compiled step: (graph, params, optimiser state, step) → (params, optimiser state, loss)."""
+def make_step(kind: str, resolution: int, batch: int, optimiser: optax.GradientTransformation, seed: int) -> Callable:
+    """The compiled step: (state, mapping, graph of the synthesis, step) → (state, loss).
 
-    def objective(params: Params, graph: nnx.GraphDef, step: jax.Array) -> jax.Array:
-        generator = nnx.merge(graph, *params)
-        z, other, mixed = jax.random.split(jax.random.fold_in(jax.random.key(seed), step), 3)
-        geometry_z = jax.random.normal(z, (batch, LATENT_DIM))
-        mix = jax.random.bernoulli(mixed, 0.5, (batch, 1))
-        colour_z = jnp.where(mix, jax.random.normal(other, (batch, LATENT_DIM)), geometry_z)
-        coarse, fine = generator.mapping(geometry_z), generator.mapping(colour_z)
+    State holds `params`, `average` (their moving average) and `optimiser`.
+    """
+
+    def step(state: dict[str, Any], mapping: Mapping, graph: nnx.GraphDef, index: jax.Array) -> tuple:
+        geometry_z, colour_z = latents(jax.random.fold_in(jax.random.key(seed), index), batch)
+        coarse, fine = mapping(geometry_z), mapping(colour_z)
         layer = jnp.arange(coarse.shape[1])[None, :, None]
-        images = generator.synthesis(jnp.where(layer < COARSE_LAYERS, coarse, fine)).image
-        return loss(images, *jax.lax.stop_gradient(targets(kind, geometry_z, colour_z, stage.resolution)))
+        ws = jnp.where(layer < COARSE_LAYERS, coarse, fine)
+        attributes = attributes_of(geometry_z, colour_z)
 
-    def step(params: Params, state: optax.OptState, graph: nnx.GraphDef, index: jax.Array) -> tuple:
-        trainable, buffers = params
-        value, gradient = jax.value_and_grad(lambda p: objective((p, buffers), graph, index))(trainable)
-        updates, state = optimiser.update(gradient, state, trainable)
-        return (optax.apply_updates(trainable, updates), buffers), state, value
+        def one(params: Params, ws: jax.Array, attributes: jax.Array) -> jax.Array:
+            return picture_loss(kind, nnx.merge(graph, params)(ws[None]).image[0], attributes)
 
-    return jax.jit(step, static_argnums=2, donate_argnums=(0, 1))
+        def add(total: Params, picture: tuple[jax.Array, jax.Array]) -> tuple[Params, None]:
+            return jax.tree.map(jnp.add, total, jax.value_and_grad(one)(state["params"], *picture)), None
+
+        # One picture at a time: on a CPU its patches stay in the caches, and a step takes half as long.
+        zero = (jnp.float32(0.0), jax.tree.map(jnp.zeros_like, state["params"]))
+        total, _ = jax.lax.scan(add, zero, (ws, attributes))
+        value, gradient = jax.tree.map(lambda leaf: leaf / batch, total)
+        updates, moments = optimiser.update(gradient, state["optimiser"], state["params"])
+        params = optax.apply_updates(state["params"], updates)
+        # The average forgets its beginning: it spans at most a tenth of the steps so far.
+        decay = jnp.minimum(EMA_DECAY, 1.0 - 10.0 / (index + 10.0))
+        average = jax.tree.map(lambda a, p: decay * a + (1.0 - decay) * p, state["average"], params)
+        return {"params": params, "average": average, "optimiser": moments}, value
+
+    return jax.jit(step, static_argnums=2, donate_argnums=0)
 
 
-def quality(generator: Generator, kind: str) -> float:
-    """Mean PSNR in dB against the renderer on 64 held-out latents (peak to peak 2)."""
+def quality(generator: Generator, kind: str) -> tuple[float, np.ndarray]:
+    """Mean squared error to the drawings of 64 held-out latents, and a sheet: samples left, drawings right."""
     z = jax.random.normal(jax.random.key(2**31 - 1), (64, LATENT_DIM))
-    wanted, _ = jax.jit(targets, static_argnums=(0, 3))(kind, z, z, generator.config.resolution)
-    images = jax.jit(lambda g, z: g(z))(generator, z)
-    return float(jnp.mean(10 * jnp.log10(4.0 / jnp.mean(jnp.square(images - wanted), (1, 2, 3)))))
-
-
-def save_sheet(path: Path, generator: Generator, kind: str) -> None:
-    """64 samples at psi 1 on the left, what the renderer draws of the same latents on the right."""
-    z = jax.random.normal(jax.random.key(7), (64, LATENT_DIM))
-    wanted, _ = jax.jit(targets, static_argnums=(0, 3))(kind, z, z, generator.config.resolution)
-    both = (jax.jit(lambda g, z: g(z))(generator, z), wanted)
-    sheets = [contact_sheet(to_uint8(np.asarray(images)), columns=8, padding=0) for images in both]
-    Image.fromarray(np.concatenate(sheets, 1)).save(path)
+    one = jax.jit(lambda a: render(kind, a[None], generator.config.resolution).image[0])
+    wanted = np.stack([np.asarray(one(a)) for a in attributes_of(z, z)])
+    images = render_images(generator, np.asarray(generator.mapping(z)))
+    sheets = [contact_sheet(to_uint8(pictures), columns=8, padding=0) for pictures in (images, wanted)]
+    return float(np.mean(np.square(images - wanted))), np.concatenate(sheets, 1)
 
 
 def scale_w(values: dict[str, Any], factor: float, layers: int) -> dict[str, Any]:
@@ -189,14 +132,14 @@ def scale_w(values: dict[str, Any], factor: float, layers: int) -> dict[str, Any
     return {**values, **scaled}
 
 
-def export(folder: Path, generator: Generator, kind: str, decibels: float, stages: list[Stage]) -> None:
+def export(folder: Path, generator: Generator, kind: str, error: float, stages: list[Stage]) -> None:
     """Set w_avg to the mean of 100,000 latents and write the model folder in float16."""
     z = jax.random.normal(jax.random.key(0), (100_000, LATENT_DIM))
     values = {name: np.asarray(value) for name, value in parameters(generator).items()}
     values["mapping.w_avg"] = np.asarray(jnp.mean(generator.mapping.trunk(z, None), 0))
     values = scale_w(values, W_SCALE, generator.config.mapping_layers)
     digest = hashlib.sha256(b"".join(values[name].tobytes() for name in sorted(values))).hexdigest()
-    recipe = {"kind": kind, "psnr_db": round(decibels, 2), "stages": [dataclasses.asdict(s) for s in stages]}
+    recipe = {"kind": kind, "squared_error": round(error, 5), "stages": [dataclasses.asdict(s) for s in stages]}
     half = {name: value.astype(np.float16) for name, value in values.items()}
     save_parameters(folder, generator.config, half, source={"format": "trained", "sha256": digest, **recipe})
 
@@ -213,39 +156,59 @@ def parse_stages(text: str) -> list[Stage]:
 def train_stage(
     generator: Generator, stage: Stage, manager: ocp.CheckpointManager, kind: str, batch: int, seed: int
 ) -> Generator:
-    """Run one stage from its last checkpoint, if any, to its end."""
-    warmup = min(100, stage.steps // 4)
+    """Run one stage from its last checkpoint, if any, to its end; the result has the averaged parameters."""
+    warmup = min(50, stage.steps // 4)
     schedule = optax.warmup_cosine_decay_schedule(0.0, stage.rate, warmup, stage.steps, stage.rate * 0.02)
     optimiser = optax.adam(schedule, b1=0.9, b2=0.99)
-    graph, trainable, buffers = nnx.split(generator, nnx.Param, ...)
-    state = {"params": (trainable, buffers), "optimiser": optimiser.init(trainable)}
-    start = manager.latest_step()
-    if start is not None:
+    graph, params = nnx.split(generator.synthesis)
+    state = {"params": params, "average": jax.tree.map(jnp.copy, params), "optimiser": optimiser.init(params)}
+    start = manager.latest_step() or 0
+    if start:
         state = manager.restore(start, args=ocp.args.StandardRestore(state))
-    params, optimiser_state = state["params"], state["optimiser"]
-    step = make_step(kind, stage, batch, optimiser, seed + stage.resolution)
+    step = make_step(kind, stage.resolution, batch, optimiser, seed)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    recent: list[float] = []
     with Progress(*columns) as progress:
-        task = progress.add_task(f"{kind} {stage.resolution} px", total=stage.steps, completed=start or 0)
-        for index in range(start or 0, stage.steps):
-            params, optimiser_state, value = step(params, optimiser_state, graph, jnp.int32(index))
+        task = progress.add_task(f"{kind} {stage.resolution} px", total=stage.steps, completed=start)
+        for index in range(start, stage.steps):
+            state, value = step(state, generator.mapping, graph, jnp.int32(index))
+            recent.append(float(value))
             progress.update(task, advance=1)
-            if (index + 1) % 100 == 0 or index + 1 == stage.steps:
-                progress.console.print(f"{kind} {stage.resolution} px, step {index + 1}: loss {float(value):.4f}")
-            if (index + 1) % 200 == 0 or index + 1 == stage.steps:
-                kept = {"params": params, "optimiser": optimiser_state}
-                manager.save(index + 1, args=ocp.args.StandardSave(kept))
+            if (index + 1) % 50 == 0 or index + 1 == stage.steps:
+                manager.save(index + 1, args=ocp.args.StandardSave(state))
                 manager.wait_until_finished()
-    return nnx.merge(graph, *params)
+                now = time.strftime("%H:%M:%S")
+                progress.console.print(f"{now} {stage.resolution} px, step {index + 1}: {np.mean(recent):.4f}")
+                recent.clear()
+    generator.synthesis = nnx.merge(graph, state["average"])
+    return generator
+
+
+def prepared_mapping(generator: Generator, work: Path, steps: int, *, trained: bool) -> Mapping:
+    """The mapping fitted by itself, kept in the work folder; a trained one stays near what it was."""
+    path = work / "mapping.npz"
+    if not path.exists():
+        fitted = fit_mapping(generator.mapping, steps=steps, near=NEAR_W if trained else 0.0)
+        np.savez(path, **{name: np.asarray(value) for name, value in parameters(fitted).items()})  # type: ignore[arg-type]
+    with np.load(path) as kept:
+        values = {f"mapping.{name}": jnp.asarray(value) for name, value in kept.items()}
+    return build_generator(generator.config, {**parameters(generator), **values}).mapping
+
+
+def full_scale(folder: str) -> dict[str, Any]:
+    """Parameters of an exported model by name, its W of unit mean square again."""
+    model = load(folder)
+    return scale_w(parameters(model), 1 / W_SCALE, model.config.mapping_layers)
 
 
 @click.command(context_settings={"show_default": True})
 @click.argument("kind", type=click.Choice(KINDS))
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder of checkpoints and sheets.")
 @click.option("--export", "export_to", type=click.Path(path_type=Path), required=True, help="Model folder to write.")
-@click.option("--start-from", type=str, default=None, help="A trained model to fine-tune.")
-@click.option("--mapping-steps", default=20000, help="Steps of the mapping network's own training, unless fine-tuning.")
-@click.option("--stages", default="32:1500:0.02,64:2500:0.015,128:1100:0.008", help="resolution:steps:rate, in order.")
+@click.option("--start-from", type=str, default=None, help="A trained model to go on from.")
+@click.option("--mapping-of", type=str, default=None, help="A model whose mapping is taken over, not fitted anew.")
+@click.option("--mapping-steps", default=6000, help="Steps of the mapping network's own training.")
+@click.option("--stages", default="32:1200:0.02,64:1600:0.015,128:1600:0.008", help="resolution:steps:rate, in order.")
 @click.option("--batch", default=16, help="Images a step.")
 @click.option("--seed", default=0, help="Seed of the latents and of the initial weights.")
 def main(
@@ -253,29 +216,29 @@ def main(
     work: Path,
     export_to: Path,
     start_from: str | None,
+    mapping_of: str | None,
     mapping_steps: int,
     stages: str,
     batch: int,
     seed: int,
 ) -> None:
     """Train the KIND (dog, cat) model and write it as a model folder."""
-    known: dict[str, Any] = {}
-    if start_from is not None:
-        trained = load(start_from)
-        known = scale_w(parameters(trained), 1 / W_SCALE, trained.config.mapping_layers)
+    work.mkdir(parents=True, exist_ok=True)
+    known: dict[str, Any] = {} if start_from is None else full_scale(start_from)
+    if mapping_of is not None:
+        known |= {name: value for name, value in full_scale(mapping_of).items() if name.startswith("mapping.")}
     plan = parse_stages(stages)
-    generator: Generator | None = None
     for number, stage in enumerate(plan):
         generator = grow(stage_config(stage.resolution), known, seed + number)
-        if not known:
-            generator.mapping = fit_mapping(generator.mapping, steps=mapping_steps)
+        if number == 0 and mapping_of is None:
+            generator.mapping = prepared_mapping(generator, work, mapping_steps, trained=bool(known))
         folder = (work / f"stage{number}-{stage.resolution}px").absolute()
         with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(max_to_keep=1)) as manager:
-            generator = train_stage(generator, stage, manager, kind, batch, seed)
-        decibels = quality(generator, kind)
-        click.echo(f"{kind} {stage.resolution} px: {decibels:.2f} dB on held-out latents")
-        save_sheet(work / f"sheet-{number}-{stage.resolution}px.png", generator, kind)
-        export(export_to, generator, kind, decibels, plan[: number + 1])
+            generator = train_stage(generator, stage, manager, kind, batch, seed + 1000 * number)
+        error, sheet = quality(generator, kind)
+        click.echo(f"{kind} {stage.resolution} px: squared error {error:.5f} on held-out latents")
+        Image.fromarray(sheet).save(work / f"sheet-{number}-{stage.resolution}px.png")
+        export(export_to, generator, kind, error, plan[: number + 1])
         known = {**known, **parameters(generator)}
 
 

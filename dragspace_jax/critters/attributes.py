@@ -108,14 +108,19 @@ def _weights() -> dict[str, np.ndarray]:
     return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
-def entangle(z: jax.Array) -> jax.Array:
-    """Attributes [B, A], each within its range, of Gaussian vectors z [B, 32]."""
+def unsquashed(z: jax.Array) -> jax.Array:
+    """The variables [B, A], mean 0 and variance 1, whose squashed values are the attributes of z [B, 32]."""
     if z.ndim != 2 or z.shape[-1] != LATENT_DIM:
         raise ValueError(f"z has shape {z.shape}; entangle needs [B, {LATENT_DIM}]")
     weights = _weights()
     dot = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
     hidden = jnp.tanh(dot(z, weights["inner"]) + weights["bias"][None])
-    mixed = dot(z, weights["linear"]) + dot(hidden, weights["outer"])
-    share = jax.scipy.special.ndtr(_SPREAD * (mixed + weights["offset"][None]) + weights["quantile"][None])
+    return dot(z, weights["linear"]) + dot(hidden, weights["outer"]) + weights["offset"][None]
+
+
+def entangle(z: jax.Array) -> jax.Array:
+    """Attributes [B, A], each within its range, of Gaussian vectors z [B, 32]."""
+    weights = _weights()
+    share = jax.scipy.special.ndtr(_SPREAD * unsquashed(z) + weights["quantile"][None])
     low, high = jnp.asarray(weights["low"][None]), jnp.asarray(weights["high"][None])
     return low + (high - low) * share
