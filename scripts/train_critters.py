@@ -9,6 +9,10 @@ Training climbs through the resolutions (progressive growing, arXiv 1710.10196),
 parameters the next one takes over. Styles are mixed (arXiv 1812.04948, section 3.1) with a known answer: the coarse
 layers follow one latent's geometry, the fine ones another's colours, so that W+ is disentangled the way real
 StyleGANs are. Stopped at any moment, the same command goes on from the last checkpoint.
+
+The weights in the repository are still those of the recipe before this one (commit 1bb871a): this one fits the mapping
+to the unsquashed variables and holds it, draws rare states more often and weighs what is near the eyes, and has not
+been run to its end.
 """
 
 from __future__ import annotations

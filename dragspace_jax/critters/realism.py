@@ -10,21 +10,27 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from dragspace_jax.critters.attributes import ATTRIBUTES
 from dragspace_jax.critters.predictor import SIDE, Predictor, predict, scaled_attributes
 from dragspace_jax.critters.renderer import render
 
-STEPS = 100
-"""Of Adam, on the attributes; with these a drawing finds itself."""
+STEPS = 60
+"""Of Adam, on the attributes; enough for a drawing to find itself."""
+_BETAS = (0.9, 0.99)
 _RATE = 0.05  # in units of half an attribute's range
+
+
+def _rates(steps: int) -> np.ndarray:
+    """Adam's rates [steps], its corrections for the first steps in them; they fall to zero by a cosine."""
+    step = np.arange(steps)
+    corrected = np.sqrt(1.0 - _BETAS[1] ** (step + 1)) / (1.0 - _BETAS[0] ** (step + 1))
+    return np.asarray(_RATE * 0.5 * (1.0 + np.cos(np.pi * step / steps)) * corrected, np.float32)
 
 
 @partial(jax.jit, static_argnums=(0, 3))
 def _search(kind: str, images: jax.Array, read: jax.Array, steps: int) -> tuple[jax.Array, jax.Array]:
     low, high = (jnp.asarray([getattr(a, end) for a in ATTRIBUTES], jnp.float32) for end in ("low", "high"))
-    optimiser = optax.adam(optax.cosine_decay_schedule(_RATE, steps))
 
     def unscaled(scaled: jax.Array) -> jax.Array:
         return low + (high - low) * 0.5 * (scaled + 1.0)
@@ -35,16 +41,18 @@ def _search(kind: str, images: jax.Array, read: jax.Array, steps: int) -> tuple[
         def error(scaled: jax.Array) -> jax.Array:
             return jnp.mean(jnp.square(render(kind, unscaled(scaled)[None], SIDE).image[0] - image))
 
-        def step(carry: tuple, _: None) -> tuple[tuple, None]:
-            scaled, state, best, least = carry
+        def step(carry: tuple[jax.Array, ...], rate: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+            scaled, first, second, best, least = carry
             value, gradient = jax.value_and_grad(error)(scaled)
             best, least = jnp.where(value < least, scaled, best), jnp.minimum(value, least)
-            updates, state = optimiser.update(gradient, state)
-            return (jnp.clip(optax.apply_updates(scaled, updates), -1.0, 1.0), state, best, least), None
+            first = _BETAS[0] * first + (1.0 - _BETAS[0]) * gradient
+            second = _BETAS[1] * second + (1.0 - _BETAS[1]) * jnp.square(gradient)
+            scaled = jnp.clip(scaled - rate * first / (jnp.sqrt(second) + 1e-8), -1.0, 1.0)
+            return (scaled, first, second, best, least), None
 
         scaled = jnp.clip(start, -1.0, 1.0)
-        carry = (scaled, optimiser.init(scaled), scaled, jnp.float32(jnp.inf))
-        (_, _, best, least), _ = jax.lax.scan(step, carry, None, length=steps)
+        carry = (scaled, jnp.zeros_like(scaled), jnp.zeros_like(scaled), scaled, jnp.float32(jnp.inf))
+        (_, _, _, best, least), _ = jax.lax.scan(step, carry, jnp.asarray(_rates(steps)))
         return unscaled(best), least
 
     return jax.lax.map(one, (images, scaled_attributes(read)))

@@ -1,0 +1,30 @@
+"""Realism: a drawing is near a drawing, a blurred one is not."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from dragspace_jax.critters import LATENT_DIM, entangle, render
+from dragspace_jax.critters.predictor import SIDE, PredictorError, load_predictor
+from dragspace_jax.critters.realism import nearest_drawing
+
+
+def test_a_drawing_finds_itself_and_a_mixture_of_two_does_not():
+    attributes = entangle(jax.random.normal(jax.random.key(5), (2, LATENT_DIM)))
+    drawn = np.asarray(jax.jit(render, static_argnums=(0, 2))("cat", attributes, SIDE).image)
+    images = np.stack([drawn[0], drawn[1], drawn.mean(0)])
+    found, errors = nearest_drawing(load_predictor(), "cat", images)
+    assert found.shape == (3, attributes.shape[1])
+    assert errors[:2].max() < 5e-4
+    assert errors[2] > 5e-3
+    redrawn = np.asarray(jax.jit(render, static_argnums=(0, 2))("cat", found[:2], SIDE).image)
+    np.testing.assert_allclose(np.square(redrawn - drawn).mean((1, 2, 3)), errors[:2], rtol=0.05, atol=1e-6)
+
+
+def test_other_pictures_are_refused():
+    with pytest.raises(PredictorError, match="128"):
+        nearest_drawing(load_predictor(), "dog", np.zeros((1, 64, 64, 3), np.float32))
+    with pytest.raises(ValueError, match="choose one of"):
+        nearest_drawing(load_predictor(), "cow", np.zeros((1, SIDE, SIDE, 3), np.float32))
