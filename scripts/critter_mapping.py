@@ -1,7 +1,8 @@
 """The mapping network of the embedded models, fitted by itself to the world's own map and then held still.
 
 The entangling map is hard to learn through pictures and easy to learn by itself: a w of which the attributes'
-unsquashed variables are linear functions. Trained on through pictures it gets worse again, so the synthesis adapts to it instead.
+unsquashed variables are linear functions. Trained on through pictures it gets worse again, so the synthesis adapts to
+it instead.
 """
 
 from __future__ import annotations
