@@ -60,7 +60,7 @@ def drag_one(
         recipe,
     )
     device = min((d for leaf in jax.tree.leaves(model) for d in leaf.devices()), key=lambda d: d.id)
-    programs = programs_for((device,), DEFAULT_CHUNK, True)
+    programs = programs_for((device,), 1 if edit.settings.engine == "whole" else DEFAULT_CHUNK, True)
     pool = Pool(model, edit, lanes=1, handles=len(edit.handles_yx), programs=programs, work=Work())
     seat = pool.admit(edit)
     assert seat is not None  # the pool was made for it
