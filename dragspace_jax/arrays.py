@@ -12,11 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-# What numpy and zipfile raise for files that are damaged, encrypted, or that promise more than memory holds.
-_BROKEN = (
-    OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, MemoryError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+DAMAGED = (ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for files that are damaged, encrypted, or packed in a way they do not know."""
 
 
 class UnreadableArrays(Exception):
@@ -55,6 +52,6 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         stored = np.load(io.BytesIO(content), allow_pickle=False)
         if not isinstance(stored, np.ndarray):
             return {name: np.asarray(stored[name]) for name in stored.files}
-    except _BROKEN as error:
+    except (OSError, MemoryError, *DAMAGED) as error:
         raise UnreadableArrays(f"{path} cannot be read: it is no npz of arrays, or a damaged one") from error
     raise UnreadableArrays(f"{path} holds one array, not an npz of several")

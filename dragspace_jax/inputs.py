@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from dragspace_jax.arrays import DAMAGED
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.generator import Generator, seed_to_z
 from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.mapping import Mapping
-
-# What numpy and zipfile raise for files that are damaged, encrypted, or packed in a way they do not know.
-_BROKEN_ARRAY = (ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class InputError(DragspaceError):
@@ -197,5 +194,5 @@ def read_array(path: Path, key: str) -> np.ndarray:
         raise
     except MemoryError as error:  # a header may promise any shape
         raise InputError(f"latents {path}: the array does not fit in memory") from error
-    except _BROKEN_ARRAY as error:
+    except DAMAGED as error:
         raise InputError(f"latents {path}: not an array file (.npy, .npz) of plain numbers") from error

@@ -39,7 +39,7 @@ def run_chunk(
         state, info = step(network, lanes, state)
         return state, done + 1, jax.tree.map(lambda kept, new: kept.at[done].set(new), trace, told(info))
 
-    if length == 1:  # without a loop around it, in which a CPU computes whole maps four times slower
+    if length == 1:  # no loop around it; see `programs.programs_of`
         state, info = step(network, lanes, state)
         return state, jnp.ones(1, jnp.int32), jax.tree.map(lambda new: new[None], told(info))
     handles, (count, width) = lanes.handles.start_yx.shape[0], state.candidate.shape

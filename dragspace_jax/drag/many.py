@@ -12,7 +12,7 @@ import jax
 from dragspace_jax.drag.edit import Edit, EditRequest
 from dragspace_jax.drag.intake import Intake, admit
 from dragspace_jax.drag.pool import Pool, Work
-from dragspace_jax.drag.programs import Programs, programs_for
+from dragspace_jax.drag.programs import programs_of
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.result import DragResult
 from dragspace_jax.drag.sizing import MOST_LANES, Device, auto_lanes, free_bytes, multiple, rows_for
@@ -70,11 +70,14 @@ class Batch(Iterable[DragResult]):
         edits: Iterable[EditRequest],
         *,
         lanes: int | Literal["auto"],
-        programs: Programs,
+        devices: tuple[Device, ...],
+        chunk: int,
+        trace: bool,
         recipe: str,
     ):
         self.stats = BatchStats()
-        self._model, self._edits, self._wanted, self._programs = model, edits, lanes, programs
+        self._model, self._edits, self._wanted = model, edits, lanes
+        self._devices, self._chunk, self._trace = devices, chunk, trace
         self._recipe, self._begun = recipe, False
 
     def __iter__(self) -> Iterator[DragResult]:
@@ -130,16 +133,17 @@ class Batch(Iterable[DragResult]):
         Raises:
           BatchError: so many lanes do not fit in memory.
         """
-        devices = len(self._programs.devices)
-        lanes = self._wanted if isinstance(self._wanted, int) else auto_lanes(self._programs.devices)
+        devices = len(self._devices)
+        programs = programs_of(queue[0], self._devices, self._chunk, self._trace)
+        lanes = self._wanted if isinstance(self._wanted, int) else auto_lanes(self._devices)
         if exhausted:
             lanes = min(lanes, 2 ** math.ceil(math.log2(len(queue))))
         counts = [len(edit.handles_yx) for edit in queue]
         while True:
             lanes = multiple(lanes, devices)
-            budget = free_bytes(self._programs.devices)
+            budget = free_bytes(self._devices)
             rows = rows_for(counts, lanes, devices)
-            pool = Pool(self._model, queue[0], lanes=lanes, handles=rows, programs=self._programs, work=self.stats)
+            pool = Pool(self._model, queue[0], lanes=lanes, handles=rows, programs=programs, work=self.stats)
             self.stats.compile_seconds += pool.compile_seconds
             needed = pool.memory()
             if budget is None or needed <= budget:
@@ -155,7 +159,7 @@ class Batch(Iterable[DragResult]):
         """Halve the pool for as long as what is left has room, if that saves more time than compiling takes."""
         if not pool.busy:
             return
-        devices = len(self._programs.devices)
+        devices = len(self._devices)
         lanes = pool.lanes
         while lanes // 2 >= pool.busy and lanes // 2 % devices == 0:
             lanes //= 2
@@ -215,4 +219,4 @@ def drag_many(
     chosen = tuple(jax.local_devices() if devices is None else devices)
     if not chosen:
         raise BatchError("devices is empty; name at least one")
-    return Batch(model, edits, lanes=lanes, programs=programs_for(chosen, chunk, trace), recipe=recipe)
+    return Batch(model, edits, lanes=lanes, devices=chosen, chunk=chunk, trace=trace, recipe=recipe)

@@ -30,6 +30,16 @@ _KEPT = 64  # compiled chunks
 _SHARED, _DIVIDED, _TRACE = PartitionSpec(), PartitionSpec(_AXIS), PartitionSpec(None, _AXIS)
 
 
+def programs_of(edit: Edit, devices: tuple[Device, ...], chunk: int, coordinates: bool) -> Programs:
+    """The programs for edits like this one.
+
+    Whole maps on a CPU run one iteration at a time: within a loop XLA computes them two and a half times slower, which
+    is more than the host takes between two chunks.
+    """
+    whole_on_cpu = edit.settings.engine == "whole" and devices[0].platform == "cpu"
+    return programs_for(devices, 1 if whole_on_cpu else chunk, coordinates)
+
+
 @functools.lru_cache(maxsize=16)
 def programs_for(devices: tuple[Device, ...], chunk: int, coordinates: bool) -> Programs:
     """The programs for some devices, the same object every time."""

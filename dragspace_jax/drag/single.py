@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from dragspace_jax.drag.edit import EditRequest, make_edit
 from dragspace_jax.drag.many import DEFAULT_CHUNK
 from dragspace_jax.drag.pool import Pool, Work
-from dragspace_jax.drag.programs import programs_for
+from dragspace_jax.drag.programs import programs_of
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.result import DragResult
 from dragspace_jax.drag.settings import DragSettings
@@ -60,7 +60,7 @@ def drag_one(
         recipe,
     )
     device = min((d for leaf in jax.tree.leaves(model) for d in leaf.devices()), key=lambda d: d.id)
-    programs = programs_for((device,), 1 if edit.settings.engine == "whole" else DEFAULT_CHUNK, True)
+    programs = programs_of(edit, (device,), DEFAULT_CHUNK, True)
     pool = Pool(model, edit, lanes=1, handles=len(edit.handles_yx), programs=programs, work=Work())
     seat = pool.admit(edit)
     assert seat is not None  # the pool was made for it

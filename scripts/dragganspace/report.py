@@ -58,7 +58,8 @@ def write_report(
 def space_key(cell: Cell) -> str:
     """What the pace of a step depends on."""
     window = f"-track{cell.radius:g}" if cell.radius != 3.0 else ""
-    return f"{cell.space}{cell.components or ''}-n{cell.layers}-{cell.solver}{window}"
+    block = f"-block{cell.block}" if cell.block != 64 else ""  # as in the cell's own key
+    return f"{cell.space}{cell.components or ''}-n{cell.layers}-{cell.solver}{window}{block}"
 
 
 def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
@@ -200,6 +201,7 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
         "radius",
         "fine",
         "rate",
+        "block",
     )
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dragspace_jax.drag import (
-    BatchError,
     DragResult,
     DragSettings,
     Edit,
@@ -23,7 +21,6 @@ from dragspace_jax.drag import (
     drag_one,
     loop,
     make_edit,
-    supervision,
 )
 from dragspace_jax.drag.intake import Intake
 from dragspace_jax.drag.pool import Pool
@@ -32,39 +29,11 @@ from dragspace_jax.drag.state import DragState, StepInfo
 from dragspace_jax.drag.step_sizes import Rate
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.drag.table import Table
-from dragspace_jax.spaces import WPlus, fit_pca
+from dragspace_jax.spaces import fit_pca
 from dragspace_jax.stylegan2.generator import Generator
 
 from .doubles import GradientDescent
-
-SETTINGS = DragSettings(learning_rate=0.03, steps=30)
-
-
-def requests(model: Generator, count: int, settings: DragSettings = SETTINGS) -> list[EditRequest]:
-    """Edits of one to four handles, of different lengths."""
-    random = np.random.RandomState(5)
-    made = []
-    for i in range(count):
-        handles = random.randint(6, 26, (1 + i % 4, 2))
-        targets = np.clip(handles + random.randint(-6, 7, handles.shape), 0, 31)
-        ws = np.asarray(model.mapping(jnp.asarray(random.randn(1, model.config.z_dim), jnp.float32)))[0]
-        request = EditRequest(
-            id=f"edit {i}",
-            latents=ws,
-            handles_yx=handles,
-            targets_yx=targets,
-            space=WPlus(layers=6),
-            settings=settings,
-        )
-        made.append(request)
-    return made
-
-
-def by_id(results: Iterable[DragResult]) -> dict[str, DragResult]:
-    listed = list(results)
-    found = {result.id: result for result in listed}
-    assert len(found) == len(listed)
-    return found
+from .edits import SETTINGS, by_id, requests
 
 
 def assert_same(result: DragResult, model: Generator, request: EditRequest) -> None:
@@ -197,12 +166,6 @@ def test_what_the_caller_does_meanwhile(tiny_generator: Generator) -> None:
         next(wrong)
 
 
-def test_only_bad_edits_and_none_at_all(tiny_generator: Generator) -> None:
-    bad = EditRequest(id="x", latents=np.zeros((2, 2)), handles_yx=[[1, 1]], targets_yx=[[2, 2]])
-    assert [r.outcome for r in drag_many(tiny_generator, [bad, bad])] == [Outcome.INVALID] * 2
-    assert list(drag_many(tiny_generator, [])) == []
-
-
 def test_an_edit_with_more_handles_than_the_pool(tiny_generator: Generator) -> None:
     """It was not there when the pool was made; the pool drains, and the next one is made for it."""
     edits = requests(tiny_generator, 12, dataclasses.replace(SETTINGS, steps=4, stall=1))
@@ -211,78 +174,6 @@ def test_an_edit_with_more_handles_than_the_pool(tiny_generator: Generator) -> N
     results = by_id(drag_many(tiny_generator, [*edits, giant], lanes=2, chunk=1))
     assert len(results) == 13
     assert_same(results["giant"], tiny_generator, giant)
-
-
-def test_no_retrace_after_the_first_chunk(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    traced = []
-    original = supervision.motion_loss
-    monkeypatch.setattr(supervision, "motion_loss", lambda *args: traced.append(1) or original(*args))
-    settings = dataclasses.replace(SETTINGS, radius_motion=31.0)  # a program that no other test runs
-    batch = drag_many(tiny_generator, requests(tiny_generator, 24, settings), lanes=4, chunk=3)
-    results = iter(batch)
-    next(results)
-    first = len(traced)
-    assert first > 0
-    while batch.stats.waiting:
-        next(results)
-    assert len(traced) == first
-
-
-def test_a_second_batch_compiles_nothing(tiny_generator: Generator, caplog: pytest.LogCaptureFixture) -> None:
-    """Programs are kept by devices and shapes; other edits, latents and rates run the same ones."""
-    edits = requests(tiny_generator, 4)
-    first = drag_many(tiny_generator, edits, lanes=4)
-    assert len(list(first)) == 4
-    others = [
-        dataclasses.replace(edit, settings=dataclasses.replace(SETTINGS, learning_rate=0.02, steps=5)) for edit in edits
-    ]
-    with jax.log_compiles(), caplog.at_level("WARNING"):
-        second = drag_many(tiny_generator, others, lanes=4)
-        assert len(list(second)) == 4
-    assert second.stats.compile_seconds == 0
-    assert "Finished XLA compilation" not in caplog.text
-
-
-def test_a_batch_runs_again_if_its_edits_can_be_read_again(tiny_generator: Generator) -> None:
-    edits = requests(tiny_generator, 2, dataclasses.replace(SETTINGS, steps=2))
-    batch = drag_many(tiny_generator, edits, lanes=2)
-    assert [len(list(batch)), len(list(batch)), batch.stats.done] == [2, 2, 2]
-    once = drag_many(tiny_generator, iter(edits), lanes=2)
-    assert len(list(once)) == 2
-    with pytest.raises(BatchError, match="iterator"):
-        list(once)
-
-
-def test_stopping_on_a_stall(tiny_generator: Generator) -> None:
-    """A rate so small that nothing moves: with `stall` the edit ends early, without it at the step limit."""
-    still = DragSettings(learning_rate=1e-9, steps=20)
-    edit = dataclasses.replace(requests(tiny_generator, 1)[0], targets_yx=[[30.0, 30.0]], handles_yx=[[8.0, 8.0]])
-    edits = [
-        dataclasses.replace(edit, id=str(stall), settings=dataclasses.replace(still, stall=stall)) for stall in (0, 5)
-    ]
-    results = by_id(drag_many(tiny_generator, edits))
-    assert (results["0"].outcome, results["0"].steps) == (Outcome.STEP_LIMIT, 20)
-    assert (results["5"].outcome, results["5"].steps) == (Outcome.STALLED, 6)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"lanes": 0}, "lanes is 0"),
-        ({"lanes": 2.5}, "lanes is 2.5"),
-        ({"chunk": 0}, "chunk"),
-        ({"devices": []}, "empty"),
-    ],
-)
-def test_bad_options(tiny_generator: Generator, options: dict, message: str) -> None:
-    with pytest.raises(BatchError, match=message):
-        drag_many(tiny_generator, [], **options)
-
-
-def test_more_lanes_than_memory(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dragspace_jax.drag.many.free_bytes", lambda devices: 1000)
-    with pytest.raises(BatchError, match="fewer lanes"):
-        next(iter(drag_many(tiny_generator, requests(tiny_generator, 4), lanes=4)))
 
 
 def test_bases_of_one_shape_share_a_program(tiny_generator: Generator) -> None:
