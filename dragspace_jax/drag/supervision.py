@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.method import Terms
-from dragspace_jax.drag.motion import distances, motion_loss
+from dragspace_jax.drag.motion import motion_loss
+from dragspace_jax.drag.progress import progress_of
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import ByHandle, Lanes, Progress, per_lane
 from dragspace_jax.drag.tracking import features_at, track
@@ -64,15 +65,4 @@ class MotionSupervision:
             masked = jax.vmap(lambda *arrays: mask_loss(*arrays, grid=network.grid))
             loss += weight * masked(reader.features, start, lanes.arrays["mask"])
             after["features"] = start
-        return Terms(loss=loss, handles=motion), (after, _progress(lanes, found_yx, tolerance))
-
-
-def _progress(lanes: Lanes, handles_yx: jax.Array, tolerance: jax.Array) -> Progress:
-    lane, count = lanes.handles.lane, lanes.count
-    far = jnp.where(lanes.handles.valid, distances(handles_yx, lanes.handles.targets_yx), 0.0)
-    return Progress(
-        left=jnp.zeros(count, far.dtype).at[lane].max(far),
-        total=per_lane(far, lane, count),
-        reached=per_lane((far > tolerance).astype(jnp.int32), lane, count) == 0,
-        handles=ByHandle((handles_yx, far)),
-    )
+        return Terms(loss=loss, handles=motion), (after, progress_of(lanes, found_yx, tolerance))

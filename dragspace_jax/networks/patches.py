@@ -56,6 +56,35 @@ class PatchReader:
             rows, origins = jnp.arange(count, dtype=jnp.int32), self.origin_yx
         return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
 
+    def sampled(self, first_yx: jax.Array, *, count: int, spacing: int) -> jax.Array:
+        """Features at points between pixels, on a small grid a handle; outside the image, those of its edge.
+
+        Args:
+          first_yx: float32 [N, 2], the grids' first points, in pixels.
+          count: points a side.
+          spacing: pixels between two points.
+
+        Returns:
+          [N, count, count, C]; differentiable by the features and by the points.
+        """
+        rows = self.image if self.origin_yx is None else jnp.arange(first_yx.shape[0], dtype=jnp.int32)
+        origins = jnp.zeros_like(first_yx, jnp.int32) if self.origin_yx is None else self.origin_yx
+        steps = spacing * jnp.arange(count, dtype=jnp.float32)
+        places = self.grid.position(first_yx[:, None, :] + steps[None, :, None]) - origins.astype(jnp.float32)[:, None]
+
+        def one(row: jax.Array, places: jax.Array) -> jax.Array:
+            reach = min(self.grid.positions_under((count - 1) * spacing + 1) + 1, *self.features.shape[1:3])
+            limit = jnp.asarray(self.features.shape[1:3], jnp.int32) - reach
+            first = jnp.clip(jnp.floor(jax.lax.stop_gradient(places[0])).astype(jnp.int32), 0, limit)
+            cut = jax.lax.dynamic_slice(
+                self.features, (row, first[0], first[1], 0), (1, reach, reach, self.features.shape[3])
+            )[0]
+            index = jnp.arange(reach, dtype=jnp.float32)
+            weights = [hat(places[:, axis, None] - first[axis].astype(jnp.float32) - index[None, :]) for axis in (0, 1)]
+            return jnp.einsum("ya,abc,xb->yxc", weights[0], cut, weights[1], precision=_HIGHEST)
+
+        return jax.vmap(one)(rows, places)
+
     def _patch(self, row: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, *, size: int) -> jax.Array:
         """features[row], which begin at `origin_yx`; `first_yx` in pixels → [size, size, C]."""
         extent, channels = self.features.shape[1:3], self.features.shape[3]

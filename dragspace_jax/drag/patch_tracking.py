@@ -1,0 +1,139 @@
+"""Handles followed by the patch around them, and their motion as a function of the coordinates.
+
+The objective of a least-change drag: where a handle is, to a fraction of a pixel, and how it moves with the latents.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from dragspace_jax.drag.method import Terms
+from dragspace_jax.drag.progress import progress_of
+from dragspace_jax.drag.settings import DragSettings
+from dragspace_jax.drag.state import ByHandle, Lanes, Progress, per_lane
+from dragspace_jax.networks import Network, PatchReader, Styles
+
+_HIGHEST = jax.lax.Precision.HIGHEST
+_REFINEMENTS = 4
+_FLAT = 1e-3  # of the trace of GᵀG, added to it: a patch that is flat in a direction stays where it is
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PatchTracking:
+    """p(c), the place where the features around a handle are most like those around its start.
+
+    p minimises Σₒ ‖F(p + o; c) − F_start(p₀ + o)‖² over a grid of offsets o: the nearest neighbour among the whole
+    pixels of the tracking window, then Gauss–Newton (Lucas and Kanade 1981). The terms of the handles are p [N, 2],
+    with dp/dc = −(GᵀG)⁻¹ Gᵀ ∂F/∂c, G being the patch's gradient by the place: exact where the residual is zero.
+
+    Attributes:
+      arm: offsets on each side of the handle (static).
+    """
+
+    arm: int = dataclasses.field(default=2, metadata={"static": True})
+
+    def reach(self, settings: DragSettings, side: int) -> int:
+        """Around a handle's last position: the tracking window, and a patch at its rim."""
+        block = settings.feature_block
+        assert block is not None
+        return settings.pixels(settings.radius_track, side) + self.arm * max(1, side // block) + 1
+
+    def init(self, network: Network, lanes: Lanes) -> dict[str, Any]:
+        """handles_yx [N, 2], reference [N, P, P, C] and residual [N]."""
+        handles, count = lanes.handles.start_yx, 2 * self.arm + 1
+        return {
+            "handles_yx": ByHandle(handles),
+            "reference": ByHandle(jnp.zeros((handles.shape[0], count, count, network.channels))),
+            "residual": ByHandle(jnp.zeros(handles.shape[0])),
+        }
+
+    def evaluate(
+        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: dict[str, Any], first: jax.Array
+    ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
+        """The handles' places; see `Objective.evaluate`."""
+        handles, lane, last_yx = lanes.handles, lanes.handles.lane, carry["handles_yx"].value
+        reader = network.features(styles, last_yx, image)
+        frozen = jax.tree.map(jax.lax.stop_gradient, reader)
+        started = first[lane]
+        here = self._patch(frozen, last_yx)
+        reference = jnp.where(started[:, None, None, None], here, carry["reference"].value)
+        radius = lanes.settings.pixels(lanes.settings.radius_track, network.grid.side)
+        found = self._refined(frozen, reference, self._nearest(frozen, reference, last_yx, radius))
+        found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, found))
+        patch = self._patch(frozen, found)
+        gradient = _gradient(lambda p: self._patch(frozen, p), found)
+        change = self._patch(reader, found) - patch
+        places = found - _solved(gradient, change)
+        residual = jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
+        after = {
+            "handles_yx": ByHandle(found),
+            "reference": ByHandle(reference),
+            "residual": ByHandle(residual),
+        }
+        return Terms(loss=per_lane(residual, lane, lanes.count), handles=places), (after, progress_of(lanes, found))
+
+    def _spacing(self, reader: PatchReader) -> int:
+        return max(1, round(1 / reader.grid.scale))
+
+    def _patch(self, reader: PatchReader, places: jax.Array) -> jax.Array:
+        """[N, P, P, C] around places [N, 2]."""
+        spacing = self._spacing(reader)
+        return reader.sampled(places - float(self.arm * spacing), count=2 * self.arm + 1, spacing=spacing)
+
+    def _nearest(self, reader: PatchReader, reference: jax.Array, last_yx: jax.Array, radius: int) -> jax.Array:
+        """The whole pixel [N, 2] of the window whose patch is nearest."""
+        spacing, window = self._spacing(reader), 2 * radius + 1
+        centre = jnp.round(last_yx).astype(jnp.int32)
+        reach = radius + self.arm * spacing
+        pixels = reader.patches(centre - reach, 2 * reach + 1)
+        total = jnp.zeros((pixels.shape[0], window, window))
+        for row in range(2 * self.arm + 1):
+            for column in range(2 * self.arm + 1):
+                y, x = row * spacing, column * spacing
+                apart = pixels[:, y : y + window, x : x + window] - reference[:, row, None, column, None]
+                total += jnp.sum(jnp.square(apart), -1)
+        offset = jnp.arange(-radius, radius + 1, dtype=jnp.int32)
+        inside = [(c[:, None] + offset[None] >= 0) & (c[:, None] + offset[None] < reader.side) for c in centre.T]
+        total = jnp.where(inside[0][:, :, None] & inside[1][:, None, :], total, jnp.inf)
+        best = jnp.argmin(total.reshape(total.shape[0], -1), 1).astype(jnp.int32)
+        return (centre + jnp.stack([best // window, best % window], 1) - radius).astype(jnp.float32)
+
+    def _refined(self, reader: PatchReader, reference: jax.Array, places: jax.Array) -> jax.Array:
+        """Gauss–Newton from whole pixels; a place that comes out worse stays where it was."""
+
+        def error(p: jax.Array) -> jax.Array:
+            return jnp.sum(jnp.square(self._patch(reader, p) - reference), (1, 2, 3))
+
+        refined = places
+        for _ in range(_REFINEMENTS):
+            gradient = _gradient(lambda p: self._patch(reader, p), refined)
+            move = _solved(gradient, self._patch(reader, refined) - reference)
+            refined = jnp.clip(refined - jnp.clip(move, -1.0, 1.0), 0.0, reader.side - 1.0)
+        return jnp.where((error(refined) <= error(places))[:, None], refined, places)
+
+
+def _gradient(patch: Any, places: jax.Array) -> jax.Array:
+    """[N, m, 2]: how the patches [N, …] at places [N, 2] change with them."""
+    axes = [jnp.broadcast_to(jnp.asarray(axis, jnp.float32)[None], places.shape) for axis in ((1, 0), (0, 1))]
+    columns = [jax.jvp(patch, (places,), (axis,))[1].reshape(places.shape[0], -1) for axis in axes]
+    return jnp.stack(columns, -1)
+
+
+def _solved(gradient: jax.Array, change: jax.Array) -> jax.Array:
+    """(GᵀG)⁻¹ Gᵀ change: G [N, m, 2], change [N, …] → [N, 2]; differentiable by the change."""
+    normal = jnp.einsum("nmi,nmj->nij", gradient, gradient, precision=_HIGHEST)
+    right = jnp.einsum("nmi,nm->ni", gradient, change.reshape(change.shape[0], -1), precision=_HIGHEST)
+    added = _FLAT * jnp.trace(normal, axis1=1, axis2=2) + 1e-12
+    a, b, d = normal[:, 0, 0] + added, normal[:, 0, 1], normal[:, 1, 1] + added
+    determinant = a * d - b * b
+    return jnp.stack([d * right[:, 0] - b * right[:, 1], a * right[:, 1] - b * right[:, 0]], 1) / determinant[:, None]
+
+
+def _spread(reference: jax.Array) -> jax.Array:
+    """How much a patch [N, P, P, C] varies: [N]."""
+    return jnp.sum(jnp.square(reference - jnp.mean(reference, (1, 2), keepdims=True)), (1, 2, 3)) + 1e-12
