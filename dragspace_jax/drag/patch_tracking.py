@@ -56,7 +56,7 @@ class PatchTracking:
         self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: dict[str, Any], first: jax.Array
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The handles' places; see `Objective.evaluate`."""
-        handles, lane, last_yx = lanes.handles, lanes.handles.lane, carry["handles_yx"].value
+        lane, last_yx = lanes.handles.lane, carry["handles_yx"].value
         reader = network.features(styles, last_yx, image)
         frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         started = first[lane]

@@ -65,4 +65,4 @@ class MotionSupervision:
             masked = jax.vmap(lambda *arrays: mask_loss(*arrays, grid=network.grid))
             loss += weight * masked(reader.features, start, lanes.arrays["mask"])
             after["features"] = start
-        return Terms(loss=loss, handles=motion), (after, progress_of(lanes, found_yx, tolerance))
+        return Terms(loss=loss, handles=motion), (after, progress_of(lanes, found_yx))
