@@ -6,6 +6,7 @@ The objective of a least-change drag: where a handle is, to a fraction of a pixe
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -66,7 +67,7 @@ class PatchTracking:
         found = self._refined(frozen, reference, self._nearest(frozen, reference, last_yx, radius))
         found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, found))
         patch = self._patch(frozen, found)
-        gradient = _gradient(lambda p: self._patch(frozen, p), found)
+        gradient = _gradient(lambda p: self._patch(frozen, p), found, 1 / frozen.grid.scale)
         change = self._patch(reader, found) - patch
         places = found - _solved(gradient, change)
         residual = jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
@@ -111,16 +112,21 @@ class PatchTracking:
 
         refined = places
         for _ in range(_REFINEMENTS):
-            gradient = _gradient(lambda p: self._patch(reader, p), refined)
+            gradient = _gradient(lambda p: self._patch(reader, p), refined, 1 / reader.grid.scale)
             move = _solved(gradient, self._patch(reader, refined) - reference)
             refined = jnp.clip(refined - jnp.clip(move, -1.0, 1.0), 0.0, reader.side - 1.0)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 
 
-def _gradient(patch: Any, places: jax.Array) -> jax.Array:
-    """[N, m, 2]: how the patches [N, …] at places [N, 2] change with them."""
-    axes = [jnp.broadcast_to(jnp.asarray(axis, jnp.float32)[None], places.shape) for axis in ((1, 0), (0, 1))]
-    columns = [jax.jvp(patch, (places,), (axis,))[1].reshape(places.shape[0], -1) for axis in axes]
+def _gradient(patch: Callable[[jax.Array], jax.Array], places: jax.Array, pitch: float) -> jax.Array:
+    """[N, m, 2]: how the patches [N, …] at places [N, 2] change with them, by differences over a `pitch` of pixels.
+
+    The slope of linear interpolation jumps at every position of the map; over a pitch it is a line between the jumps.
+    """
+    columns = []
+    for axis in ((0.5 * pitch, 0.0), (0.0, 0.5 * pitch)):
+        step = jnp.asarray(axis, jnp.float32)[None]
+        columns.append((patch(places + step) - patch(places - step)).reshape(places.shape[0], -1) / pitch)
     return jnp.stack(columns, -1)
 
 
