@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -69,6 +69,7 @@ Pull = Callable[[Terms], jax.Array]
 """Cotangents of the terms → of the coordinates: [B, K], or of each handle's own copy, [N, K], if `per_handle`."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What is wanted of the image."""
 
@@ -99,6 +100,7 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
 class Direction(Protocol):
     """Where to go from a point."""
 
@@ -123,6 +125,7 @@ class Direction(Protocol):
         ...
 
 
+@runtime_checkable
 class StepSize(Protocol):
     """How far to go, and whether to go back."""
 

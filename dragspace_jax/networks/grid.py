@@ -7,15 +7,16 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
 
 
-def hat(distance: jax.Array) -> jax.Array:
+def hat(distance: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The weight of linear interpolation at a distance in index units."""
     return jnp.maximum(0.0, 1.0 - jnp.abs(distance))
 
 
-def span(origins: jax.Array, size: int) -> jax.Array:
-    """Whole positions counted from each origin: int32 [B] → [B, size]."""
+def span(origins: Int32[Array, " B"], size: int) -> Int32[Array, "B {size}"]:
+    """Whole positions counted from each origin."""
     offsets = jnp.arange(size, dtype=jnp.int32)
     return origins[:, None] + offsets[None, :]
 

@@ -8,7 +8,7 @@ A `Model` is what a user loads. `prepare` makes it ready for edits of one kind, 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -19,6 +19,7 @@ Styles = Mapping[str, jax.Array]
 """Style vectors by the name of the convolution that they modulate, each [B, C]."""
 
 
+@runtime_checkable
 class Network(Protocol):
     """A model made ready for edits of one kind; a pytree."""
 
@@ -51,6 +52,7 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
 class Config(Protocol):
     """What is known of a model before it is made ready."""
 
@@ -65,6 +67,7 @@ class Config(Protocol):
         ...
 
 
+@runtime_checkable
 class Model(Protocol):
     """What a user loads."""
 
