@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Float, Float32, Int32, Real
 
 
 def hat(distance: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -51,8 +50,8 @@ class Grid:
         whole = self == Grid.over(self.side, self.size) and self.side % self.size == 0
         return self.side // self.size if whole else None
 
-    def position(self, pixels: jax.Array) -> jax.Array:
-        """Where pixels lie on the map, clamped to it, float32."""
+    def position(self, pixels: Real[Array, "*shape"]) -> Float32[Array, "*shape"]:
+        """Where pixels lie on the map, clamped to it."""
         place = (pixels.astype(jnp.float32) + 0.5) * self.scale + (self.margin - 0.5)
         return jnp.clip(place, 0.0, self.size - 1.0)
 
@@ -61,7 +60,7 @@ class Grid:
         whole = self.scale == 1.0 and float(self.margin).is_integer()
         return min(self.size, pixels if whole else math.ceil((pixels - 1) * self.scale) + 2)
 
-    def resize_weights(self) -> jax.Array:
-        """The bilinear resize of an axis of the map to the image: [side, size] float32."""
+    def resize_weights(self) -> Float32[Array, "{self.side} {self.size}"]:
+        """The bilinear resize of an axis of the map to the image."""
         position = self.position(jnp.arange(self.side, dtype=jnp.int32))
         return hat(position[:, None] - jnp.arange(self.size, dtype=jnp.float32)[None, :])

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-import jax
+from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.networks.grid import Grid
 from dragspace_jax.networks.patches import PatchReader
 
-Styles = Mapping[str, jax.Array]
+Styles = Mapping[str, Float[Array, "B _"]]
 """Style vectors by the name of the convolution that they modulate, each [B, C]."""
 
 
@@ -37,17 +37,17 @@ class Network(Protocol):
         """Latents, their arrays with a leading B, to styles; `names`: only these."""
         ...
 
-    def image(self, styles: Styles) -> jax.Array:
-        """Styles to images [B, H, W, 3] float32, nominally in [-1, 1]."""
+    def image(self, styles: Styles) -> Float32[Array, "B H W C"]:
+        """Styles to images, nominally in [-1, 1]."""
         ...
 
-    def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
+    def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near points: at least as far around each as the network was prepared for.
 
         Args:
           styles: of B images.
-          points_yx: [N, 2], pixels.
-          image: int32 [N], which of the B images each point is on.
+          points_yx: in pixels.
+          image: which of the B images each point is on.
         """
         ...
 
