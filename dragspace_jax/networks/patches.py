@@ -58,7 +58,7 @@ class PatchReader:
         return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
 
     def _patch(
-        self, row: Int32[Array, ""], origin_yx: Int32[Array, 2], first_yx: Int32[Array, 2], *, size: int
+        self, row: Int32[Array, ""], origin_yx: Int32[Array, " 2"], first_yx: Int32[Array, " 2"], *, size: int
     ) -> Float[Array, "{size} {size} C"]:
         """A patch of features[row], which begin at `origin_yx`; `first_yx` in pixels."""
         extent, channels = self.features.shape[1:3], self.features.shape[3]

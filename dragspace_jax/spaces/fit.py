@@ -45,7 +45,7 @@ def _add(
     moments: Moments,
     mapping: Mapping,
     label: Float[Array, " c_dim"] | None,
-    place: Int32[Array, 3],
+    place: Int32[Array, " 3"],
     sharding: NamedSharding,
 ) -> Moments:
     """Add a batch to the sums of w and of its outer products. `place`: seed, batch, samples that count."""

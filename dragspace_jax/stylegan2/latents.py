@@ -77,7 +77,7 @@ def check_latents(config: GeneratorConfig, channels: Mapping[str, int], latents:
     )
 
 
-def _array(name: str, value: ArrayLike, expected: tuple[int, ...]) -> Float32[np.ndarray, ...]:
+def _array(name: str, value: ArrayLike, expected: tuple[int, ...]) -> Float32[np.ndarray, " ..."]:
     try:
         if np.iscomplexobj(value):
             raise ValueError("they are complex")

@@ -39,7 +39,7 @@ def filter_valid(
     return x
 
 
-def interleave(even: Float[Array, "*shape"], odd: Float[Array, "*shape"], axis: int) -> Float[Array, ...]:
+def interleave(even: Float[Array, "*shape"], odd: Float[Array, "*shape"], axis: int) -> Float[Array, " ..."]:
     """Merge two arrays of one shape along `axis`: even[0], odd[0], even[1], …"""
     stacked = jnp.stack([even, odd], axis + 1)
     shape = list(even.shape)

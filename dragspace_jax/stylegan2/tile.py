@@ -83,7 +83,7 @@ class Tile:
             padded = jnp.pad(values, ((0, 0), (size, size), (size, size), (0, 0)))
             image = jnp.zeros(len(origin_yx), jnp.int32) if image is None else image
 
-            def cut(which: Int32[Array, ""], origin: Int32[Array, 2]) -> Float[Array, "h w C"]:
+            def cut(which: Int32[Array, ""], origin: Int32[Array, " 2"]) -> Float[Array, "h w C"]:
                 start = (which, *(origin + size), 0)
                 return jax.lax.dynamic_slice(padded, start, (1, size, size, values.shape[3]))[0]
 
