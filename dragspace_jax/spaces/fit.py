@@ -78,7 +78,7 @@ def fit_pca(
       samples: number of latents; memory does not depend on it.
       components: number K; None: all that the samples span, min(D, samples − 1) at most.
       seed: of the latents.
-      label: one-hot, for conditional models.
+      label: for conditional models.
       layers, shared: the space's settings; layers None: the published 6, or all of a model that has fewer.
       devices: where to run; None: all local devices.
       on_progress: called with the number of samples done.
