@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import DragState, Lanes, Point, Progress
@@ -66,7 +66,7 @@ class Proposal:
     predicted: Any = None
 
 
-Pull = Callable[[Terms], Float[Array, "rows K"]]
+Pull = Callable[[Terms], Float32[Array, "rows K"]]
 """Cotangents of the terms → of the coordinates: [B, K], or of each handle's own copy, [N, K], if `per_handle`."""
 
 
@@ -119,7 +119,7 @@ class Direction(Protocol):
         """
         ...
 
-    def init(self, lanes: Lanes, coordinates: Float[Array, "B K"]) -> Any:
+    def init(self, lanes: Lanes, coordinates: Float32[Array, "B K"]) -> Any:
         """Its memory before the first iteration, arrays [B, ...] and `ByHandle`s."""
         ...
 

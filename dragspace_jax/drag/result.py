@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Float32, UInt8
+from jaxtyping import Array, Float32, UInt8
 
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.stylegan2.rendering import render_images
@@ -123,6 +123,6 @@ class DragResult:
 
 
 @jax.jit
-def _decode(space: Any, coordinates: Float[Array, "T K"], base: Any) -> Any:
+def _decode(space: Any, coordinates: Float32[Array, "T K"], base: Any) -> Any:
     """Coordinates [T, K] of one edit → latents with a leading T."""
     return jax.vmap(lambda x: space.decode(x, base))(coordinates)

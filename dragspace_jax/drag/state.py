@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int32, Num
+from jaxtyping import Array, Bool, Float32, Int32, Num
 
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.spaces import Space
@@ -61,7 +61,7 @@ def take(tree: Any, lane_from: Int32[Array, " B_new"], handle_from: Int32[Array,
     return map_rows(lambda x: x[lane_from], lambda x: x[handle_from], tree)
 
 
-def per_lane(values: Num[Array, " N"], lane: Int32[Array, " N"], lanes: int) -> Num[Array, " {lanes}"]:
+def per_lane(values: Num[Array, " N"], lane: Int32[Array, " N"], lanes: int) -> Num[Array, " B={lanes}"]:
     """Sums of the handles' values [N] by lane: [B]."""
     return jax.ops.segment_sum(values, lane, num_segments=lanes)
 
@@ -123,7 +123,7 @@ class Lanes:
     start: jax.Array
 
     @classmethod
-    def of(cls, start: Start, base: Any, coordinates: Float[Array, "B K"]) -> Lanes:
+    def of(cls, start: Start, base: Any, coordinates: Float32[Array, "B K"]) -> Lanes:
         """The lanes of edits whose bases and first coordinates are known."""
         return cls(
             space=start.space,
@@ -163,12 +163,12 @@ class Progress:
     handles: ByHandle
 
     @property
-    def handles_yx(self) -> Float[Array, "N 2"]:
+    def handles_yx(self) -> Float32[Array, "N 2"]:
         """[N, 2], positions as tracked."""
         return self.handles.value[0]
 
     @property
-    def distances(self) -> Float[Array, " N"]:
+    def distances(self) -> Float32[Array, " N"]:
         """[N], distances to the targets."""
         return self.handles.value[1]
 
@@ -223,7 +223,7 @@ class DragState:
     outcome: jax.Array
 
     @property
-    def coordinates(self) -> Float[Array, "B K"]:
+    def coordinates(self) -> Float32[Array, "B K"]:
         """[B, K], where the edits are: the last accepted point, or the last update where all are accepted."""
         return self.candidate if self.accepted.coordinates is None else self.accepted.coordinates
 

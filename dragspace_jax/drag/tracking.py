@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float32
 
 from dragspace_jax.networks import PatchReader
 from dragspace_jax.networks.grid import span
 
 
 def track(
-    reader: PatchReader, reference: Float[Array, "N C"], handles_yx: Float[Array, "N 2"], radius: int
-) -> Float[Array, "N 2"]:
+    reader: PatchReader, reference: Float32[Array, "N C"], handles_yx: Float32[Array, "N 2"], radius: int
+) -> Float32[Array, "N 2"]:
     """Find every handle again.
 
     Args:
@@ -35,6 +35,6 @@ def track(
     return found.astype(jnp.float32)
 
 
-def features_at(reader: PatchReader, points_yx: Float[Array, "N 2"]) -> Float[Array, "N C"]:
+def features_at(reader: PatchReader, points_yx: Float32[Array, "N 2"]) -> Float32[Array, "N C"]:
     """Features at whole pixels [N, 2]: [N, C]."""
     return reader.patches(jnp.round(points_yx).astype(jnp.int32), 1)[:, 0, 0]
