@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,8 +44,8 @@ class Schedule(Rate):
         the image; 0: it does not.
     """
 
-    half_life: Any = 0.0
-    slow_down: Any = 0.0
+    half_life: float | jax.Array = 0.0
+    slow_down: float | jax.Array = 0.0
 
     def limits(self, lanes: Lanes, point: Point, size: None, iteration: Int32[Array, " B={lanes.count}"]) -> Limits:
         """`learning_rate`, halved every `half_life` iterations, and in proportion to the way left below `slow_down`."""
