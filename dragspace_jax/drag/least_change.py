@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32
 
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
 from dragspace_jax.drag.state import ByHandle, Lanes, Point, per_lane
@@ -56,7 +57,7 @@ class LeastChange:
 
     per_handle = True
 
-    def init(self, lanes: Lanes, coordinates: jax.Array) -> ByHandle:
+    def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> ByHandle:
         """The multipliers y [N, 2]."""
         del coordinates
         return ByHandle(jnp.zeros_like(lanes.handles.start_yx))
@@ -96,11 +97,11 @@ class LeastChange:
         coordinates = lanes.start + _rotated_back(lanes, change)
         return Proposal(coordinates=coordinates, predicted=ByHandle(predicted)), ByHandle(multipliers)
 
-    def _stiffness(self, rows: _Rows, motion: jax.Array) -> jax.Array:
+    def _stiffness(self, rows: _Rows, motion: Float32[Array, "N 2"]) -> Float32[Array, " B"]:
         """λ [B] for the whole motion [N, 2] from the start."""
         count = rows.spectrum.shape[0]
 
-        def length(stiffness: jax.Array) -> jax.Array:
+        def length(stiffness: Float32[Array, ""]) -> Float32[Array, " B"]:
             change = _solve(rows, jnp.broadcast_to(stiffness, (count,)), motion, jnp.zeros_like(motion))[1]
             return jnp.sqrt(jnp.sum(jnp.square(change), 1))
 
@@ -113,7 +114,9 @@ class LeastChange:
         return jnp.where(fixed >= 0, fixed, chosen)
 
 
-def _solve(rows: _Rows, stiffness: jax.Array, motion: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _solve(
+    rows: _Rows, stiffness: Float32[Array, " B"], motion: Float32[Array, "N 2"], last: Float32[Array, "N 2"]
+) -> tuple[Float32[Array, "N 2"], Float32[Array, "B K"]]:
     """y [N, 2] and the change c − c₀ [B, K] for a motion [N, 2] from the start and the last y; λ [B]."""
     count, lanes = rows.a.shape[0], rows.spectrum.shape[0]
     pushed = rows.a / (1.0 + stiffness[:, None] * rows.spectrum)[rows.lane][:, None]
@@ -132,14 +135,14 @@ def _solve(rows: _Rows, stiffness: jax.Array, motion: jax.Array, last: jax.Array
     return y, jax.ops.segment_sum(change, rows.lane, num_segments=lanes)
 
 
-def _rotated(lanes: Lanes, change: jax.Array) -> jax.Array:
+def _rotated(lanes: Lanes, change: Float32[Array, "B K"]) -> Float32[Array, "B K"]:
     """A change of the coordinates [B, K] along the metric's axes."""
     if "rotation" not in lanes.arrays:
         return change
     return jnp.einsum("bk,bkl->bl", change, lanes.arrays["rotation"], precision=_HIGHEST)
 
 
-def _rotated_back(lanes: Lanes, change: jax.Array) -> jax.Array:
+def _rotated_back(lanes: Lanes, change: Float32[Array, "B K"]) -> Float32[Array, "B K"]:
     if "rotation" not in lanes.arrays:
         return change
     return jnp.einsum("bl,bkl->bk", change, lanes.arrays["rotation"], precision=_HIGHEST)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.method import Terms
 from dragspace_jax.drag.progress import progress_of
@@ -54,7 +55,13 @@ class PatchTracking:
         }
 
     def evaluate(
-        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: dict[str, Any], first: jax.Array
+        self,
+        network: Network,
+        lanes: Lanes,
+        styles: Styles,
+        image: Int32[Array, " N"],
+        carry: dict[str, Any],
+        first: Bool[Array, " B={lanes.count}"],
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The handles' places; see `Objective.evaluate`."""
         lane, last_yx = lanes.handles.lane, carry["handles_yx"].value
@@ -81,12 +88,14 @@ class PatchTracking:
     def _spacing(self, reader: PatchReader) -> int:
         return max(1, round(1 / reader.grid.scale))
 
-    def _patch(self, reader: PatchReader, places: jax.Array) -> jax.Array:
+    def _patch(self, reader: PatchReader, places: Float32[Array, "N 2"]) -> Float32[Array, "N P P C"]:
         """[N, P, P, C] around places [N, 2]."""
         spacing = self._spacing(reader)
         return reader.sampled(places - float(self.arm * spacing), count=2 * self.arm + 1, spacing=spacing)
 
-    def _nearest(self, reader: PatchReader, reference: jax.Array, last_yx: jax.Array, radius: int) -> jax.Array:
+    def _nearest(
+        self, reader: PatchReader, reference: Float32[Array, "N P P C"], last_yx: Float32[Array, "N 2"], radius: int
+    ) -> Float32[Array, "N 2"]:
         """The whole pixel [N, 2] of the window whose patch is nearest."""
         spacing, window = self._spacing(reader), 2 * radius + 1
         centre = jnp.round(last_yx).astype(jnp.int32)
@@ -104,10 +113,12 @@ class PatchTracking:
         best = jnp.argmin(total.reshape(total.shape[0], -1), 1).astype(jnp.int32)
         return (centre + jnp.stack([best // window, best % window], 1) - radius).astype(jnp.float32)
 
-    def _refined(self, reader: PatchReader, reference: jax.Array, places: jax.Array) -> jax.Array:
+    def _refined(
+        self, reader: PatchReader, reference: Float32[Array, "N P P C"], places: Float32[Array, "N 2"]
+    ) -> Float32[Array, "N 2"]:
         """Gauss–Newton from whole pixels; a place that comes out worse stays where it was."""
 
-        def error(p: jax.Array) -> jax.Array:
+        def error(p: Float32[Array, "N 2"]) -> Float32[Array, " N"]:
             return jnp.sum(jnp.square(self._patch(reader, p) - reference), (1, 2, 3))
 
         refined = places
@@ -118,7 +129,9 @@ class PatchTracking:
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 
 
-def _gradient(patch: Callable[[jax.Array], jax.Array], places: jax.Array, pitch: float) -> jax.Array:
+def _gradient(
+    patch: Callable[[jax.Array], jax.Array], places: Float32[Array, "N 2"], pitch: float
+) -> Float32[Array, "N M 2"]:
     """[N, m, 2]: how the patches [N, …] at places [N, 2] change with them, by differences over a `pitch` of pixels.
 
     The slope of linear interpolation jumps at every position of the map; over a pitch it is a line between the jumps.
@@ -130,7 +143,7 @@ def _gradient(patch: Callable[[jax.Array], jax.Array], places: jax.Array, pitch:
     return jnp.stack(columns, -1)
 
 
-def _solved(gradient: jax.Array, change: jax.Array) -> jax.Array:
+def _solved(gradient: Float32[Array, "N M 2"], change: Float32[Array, "N ..."]) -> Float32[Array, "N 2"]:
     """(GᵀG)⁻¹ Gᵀ change: G [N, m, 2], change [N, …] → [N, 2]; differentiable by the change."""
     normal = jnp.einsum("nmi,nmj->nij", gradient, gradient, precision=_HIGHEST)
     right = jnp.einsum("nmi,nm->ni", gradient, change.reshape(change.shape[0], -1), precision=_HIGHEST)
@@ -140,6 +153,6 @@ def _solved(gradient: jax.Array, change: jax.Array) -> jax.Array:
     return jnp.stack([d * right[:, 0] - b * right[:, 1], a * right[:, 1] - b * right[:, 0]], 1) / determinant[:, None]
 
 
-def _spread(reference: jax.Array) -> jax.Array:
+def _spread(reference: Float32[Array, "N P P C"]) -> Float32[Array, " N"]:
     """How much a patch [N, P, P, C] varies: [N]."""
     return jnp.sum(jnp.square(reference - jnp.mean(reference, (1, 2), keepdims=True)), (1, 2, 3)) + 1e-12
