@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float32
 
@@ -27,6 +28,11 @@ class Adam:
     """
 
     per_handle = False
+
+    def arrays(self, **about: Any) -> dict[str, np.ndarray]:
+        """None."""
+        del about
+        return {}
 
     def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> Any:
         """The moments of every lane."""

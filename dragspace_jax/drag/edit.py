@@ -126,6 +126,11 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     settings = settings.resolved(config, masked="mask" in arrays)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
+    direction = settings.method.direction
+    arrays = {
+        **direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=None),
+        **arrays,
+    }
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Array, Bool, Float32
 
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
+from dragspace_jax.drag.metric import away_from, axes_of, model_metric, outside
 from dragspace_jax.drag.state import ByHandle, Lanes, Point, per_lane
+from dragspace_jax.spaces import Space
+from dragspace_jax.spaces.pca import PCA
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _LADDER = np.asarray([0.0, *np.logspace(0, 6, 25)], np.float32)
@@ -56,6 +59,23 @@ class LeastChange:
     stiffness: Any = -1.0
 
     per_handle = True
+
+    def arrays(
+        self,
+        *,
+        model: Any,
+        space: Space,
+        handles_yx: Float32[np.ndarray, "n 2"],
+        targets_yx: Float32[np.ndarray, "n 2"],
+        region: Bool[np.ndarray, "H W"] | None,
+    ) -> dict[str, np.ndarray]:
+        """The metric's axes, in principal components of W; other spaces have none, and all changes count alike."""
+        if not isinstance(space, PCA):
+            return {}
+        side = model.config.resolution
+        weights = away_from(handles_yx, targets_yx, side) if region is None else outside(region)
+        axes = axes_of(model_metric(model, space), weights)
+        return {"rotation": axes.rotation, "spectrum": axes.spectrum}
 
     def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> ByHandle:
         """The multipliers y [N, 2]."""

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import numpy as np
 from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import DragState, Lanes, Point, Progress
 from dragspace_jax.networks import Network, Styles
+from dragspace_jax.spaces import Space
 
 
 @jax.tree_util.register_dataclass
@@ -116,6 +118,25 @@ class Direction(Protocol):
         """Every handle reads its own copy of its lane's coordinates, so that one pull gives each its row (static).
 
         N handles then cost N and not N² pulls. What handles could share, the lower blocks, is computed for each.
+        """
+        ...
+
+    def arrays(
+        self,
+        *,
+        model: Any,
+        space: Space,
+        handles_yx: Float32[np.ndarray, "n 2"],
+        targets_yx: Float32[np.ndarray, "n 2"],
+        region: Bool[np.ndarray, "H W"] | None,
+    ) -> dict[str, np.ndarray]:
+        """What it needs of an edit beside its points, made once on the host for the lanes' `arrays`.
+
+        Args:
+          model: what is edited.
+          space: the coordinates it moves in.
+          handles_yx, targets_yx: the edit's, pixels.
+          region: where the image may change; None: nobody said.
         """
         ...
 

@@ -78,7 +78,9 @@ def _measured(model: Generator, space: PCA, on_progress: Callable[[int], None] |
 
     def image(coordinates: jax.Array, ws: jax.Array) -> jax.Array:
         moved = ws.at[: space.layers].add(space.displaced(coordinates) - space.displaced(jnp.zeros_like(coordinates)))
-        return synthesis.preview(synthesis.styles(moved[None]), side)[0]
+        picture = synthesis.render(synthesis.styles(moved[None]), stop_at=side, preview=True).image
+        assert picture is not None
+        return picture[0]
 
     z = np.random.RandomState(0).randn(SAMPLES, model.config.z_dim).astype(np.float32)
     zero = np.zeros(space.dim(model.config.w_dim), np.float32)

@@ -110,6 +110,7 @@ class Synthesis(nnx.Module):
         key: PRNGKeyArray | None = None,
         features: Collection[int] = (),
         stop_at: int | None = None,
+        preview: bool = False,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> SynthesisOutput:
         """Styles to image and features.
@@ -119,7 +120,9 @@ class Synthesis(nnx.Module):
           noise: `const` (the stored maps), `random` (needs `key`) or `none`.
           key: a JAX random key for random noise.
           features: the resolutions whose block outputs are wanted.
-          stop_at: the last block to compute; no image is made then.
+          stop_at: the last block to compute; no image is made then, but with `preview`.
+          preview: the image up to `stop_at`: the sum of the RGB of its blocks (arXiv 1912.04958, section 4.1), a small
+            picture of what the whole image will be. Needs the styles of their ToRGB as well.
           dtype: type of the features; the image is float32.
 
         Raises:
@@ -141,7 +144,7 @@ class Synthesis(nnx.Module):
             x = block.features(x, styles, noise=noise, keys=keys)
             if resolution in features:
                 kept[resolution] = x.values
-            if stop_at is None:
+            if stop_at is None or preview:
                 image = block.image(image, x, styles)
         return SynthesisOutput(image=image, features=kept, styles=dict(styles))
 
