@@ -30,6 +30,8 @@ SIDE = 32
 """Of the picture that is compared, at most: the sum of the network's RGB up to this block."""
 SAMPLES = 8
 _SIGMA = 10 / 128  # of the image's side
+_KEPT = 2  # metrics in memory
+_loaded: dict[Path, np.ndarray] = {}
 
 
 def model_metric(model: Generator, space: PCA, *, on_progress: Callable[[int], None] | None = None) -> np.ndarray:
@@ -45,6 +47,15 @@ def model_metric(model: Generator, space: PCA, *, on_progress: Callable[[int], N
       in the cell per squared unit of coordinates, as a share of the whole image's pixels and channels.
     """
     path = _path(model, space)
+    if path not in _loaded:
+        while len(_loaded) >= _KEPT:
+            del _loaded[next(iter(_loaded))]
+        _loaded[path] = _kept(path, model, space, on_progress)
+    return _loaded[path]
+
+
+def _kept(path: Path, model: Generator, space: PCA, on_progress: Callable[[int], None] | None) -> np.ndarray:
+    """The metric from its file, or else measured and written there."""
     shape = (CELLS**2, space.dim(model.config.w_dim), space.dim(model.config.w_dim))
     try:
         kept = np.load(path, allow_pickle=False)
