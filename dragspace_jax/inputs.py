@@ -1,4 +1,4 @@
-"""Seeds, labels, and files of latents, masks, regions and label maps, checked against the model before any work starts."""
+"""Seeds, labels, and files of latents, masks and segments, checked against the model before any work starts."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def read_mask(path: str | Path, *, side: int, invert: bool) -> np.ndarray:
 
 
 def read_region(path: str | Path, *, side: int) -> Bool[np.ndarray, "H W"]:
-    """A picture of side×side pixels → true (white) where the image may change. Raises InputError as `read_mask` does."""
+    """A picture of side×side pixels → true (white) where the image may change. Raises InputError as `read_mask`."""
     return _white(path, "region", side)
 
 

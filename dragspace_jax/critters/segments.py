@@ -32,8 +32,8 @@ GROUPS = {
 class SegmentError(DragspaceError):
     """A segment that is not known, not on the picture, or of a model whose pictures nothing here reads."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, field="segment")
+    def __init__(self, message: str, *, field: str = "segment") -> None:
+        super().__init__(message, field=field)
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -79,7 +79,8 @@ def seen_segments(model: Generator, latents: Latents) -> Int32[np.ndarray, "n H 
     if model.config.resolution != SIDE:
         raise SegmentError(
             f"segment: pictures of {model.config.resolution} px are not read here, those of critters at {SIDE} px are; "
-            "give a label map as `segments`, or a `region`"
+            "give a label map as `segments`, or a `region`",
+            field="segment segments region",
         )
     return predict(_predictor(), render_images(model, latents)).segmentation
 
