@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from dragspace_jax.drag import EditError
 from dragspace_jax.drag.region import box_region, label_region
 from dragspace_jax.inputs import read_labels, read_region
 from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.stylegan2.parameters import digest
 
 _KEPT = 64  # pictures and label maps, of 1024 px: 256 MiB
 _LARGEST = 1e6
@@ -116,13 +116,21 @@ class RegionReader:
                 field="segment segments region",
             )
         check_names(names)
-        key = digest(start.arrays())
+        key = _key(start)
         if key not in self._seen:
             if len(self._seen) >= _KEPT:
                 self._seen.pop(next(iter(self._seen)))
             one = jax.tree.map(lambda leaf: np.asarray(leaf)[None], start)
             self._seen[key] = seen_segments(self._model, one)[0]
         return named_region(self._seen[key], names)
+
+
+def _key(latents: Latents) -> str:
+    whole = hashlib.sha256()
+    for name, array in sorted(latents.arrays().items()):
+        whole.update(f"{name} {array.shape}".encode())
+        whole.update(array.tobytes())
+    return whole.hexdigest()
 
 
 def _box_or_path(value: Any) -> Box | str:
@@ -148,7 +156,7 @@ def _names(value: Any) -> tuple[str, ...]:
     names = tuple(str(each).strip() for each in given)
     if not 1 <= len(names) <= _MOST_NAMES or not all(1 <= len(name) <= _LONGEST_NAME for name in names):
         raise EditError(
-            f"segment is {_shown(value)}; it must be 1 to {_MOST_NAMES} names or ids, each of 1 to {_LONGEST_NAME} signs",
+            f"segment is {_shown(value)}; it must be 1 to {_MOST_NAMES} names or ids, of at most {_LONGEST_NAME} signs",
             field="segment",
         )
     return names

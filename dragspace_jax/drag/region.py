@@ -56,32 +56,36 @@ def grown_region(
 ) -> Bool[np.ndarray, "H W"]:
     """What has to be free for the handles to reach their targets.
 
-    The region and the handles' straight ways grow by `GROWTH` in all directions. Where a way leaves the connected part
-    that it began in, that part is carried along with what is left of it: so under a closed mouth, which is a line, a
-    handle on its lip frees as much as the mouth is wide. A way within the region carries nothing.
+    The region and the handles' straight ways grow by `GROWTH` in all directions. The connected part that a handle is on,
+    or nearest to, is carried along with what of its way lies beyond it: so under a closed mouth, which is a line, a
+    handle on its lip or on the chin frees as much as the mouth is wide. A way within its part carries nothing.
 
     Args:
       region: true where the image may change; some pixel is.
       handles_yx, targets_yx: pixels of the image.
     """
     radius = GROWTH * len(region)
-    parts, _ = ndimage.label(_grown(region, radius))
+    near = _grown(region, radius)
+    parts = np.zeros(region.shape, np.int32)
+    ndimage.label(near, output=parts)
+    nearest = ndimage.distance_transform_edt(~near, return_distances=False, return_indices=True)
+    assert isinstance(nearest, np.ndarray)
     free = region.copy()
     for handle, target in zip(handles_yx, targets_yx, strict=True):
         way = _way(handle, target)
         free[way[:, 0], way[:, 1]] = True
-        along = parts[way[:, 0], way[:, 1]]
-        if along[0]:
-            last = np.flatnonzero(along == along[0])[-1]
-            # What is carried grows by the radius afterwards, so the steps between may be that coarse.
-            left = (way[last:] - way[last])[:: -max(1, int(radius / 4))]
-            _carry(free, region & (parts == along[0]), left)
+        part = parts[tuple(nearest[:, way[0, 0], way[0, 1]])]
+        on_part = np.flatnonzero(parts[way[:, 0], way[:, 1]] == part)
+        last = on_part[-1] if len(on_part) else 0
+        # What is carried grows by the radius afterwards, so the steps between may be that coarse.
+        beyond = (way[last:] - way[last])[:: -max(1, int(radius / 4))]
+        _carry(free, region & (parts == part), beyond)
     return _grown(free, radius)
 
 
 def _grown(region: np.ndarray, radius: float) -> np.ndarray:
     """All pixels within `radius` pixels of the region's."""
-    return ndimage.distance_transform_edt(~region) <= radius
+    return np.asarray(ndimage.distance_transform_edt(~region)) <= radius
 
 
 def _way(handle: np.ndarray, target: np.ndarray) -> np.ndarray:
