@@ -56,9 +56,9 @@ def grown_region(
 ) -> Bool[np.ndarray, "H W"]:
     """What has to be free for the handles to reach their targets.
 
-    The region and the handles' straight ways grow by `GROWTH` in all directions. The connected part that a handle is on,
-    or nearest to, is carried along with what of its way lies beyond it: so under a closed mouth, which is a line, a
-    handle on its lip or on the chin frees as much as the mouth is wide. A way within its part carries nothing.
+    The region and the handles' straight ways grow by `GROWTH` in all directions. The connected part that a handle is
+    on, or nearest to, is carried along with what of its way lies beyond it: so under a closed mouth, which is a line,
+    a handle on its lip or on the chin frees as much as the mouth is wide. A way within its part carries nothing.
 
     Args:
       region: true where the image may change; some pixel is.
