@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dragspace_jax.inputs import InputError, label_vector, load_latents, load_one_latent, read_mask, seed_latents
+from dragspace_jax.inputs import (
+    InputError,
+    label_vector,
+    load_latents,
+    load_one_latent,
+    read_labels,
+    read_mask,
+    read_region,
+    seed_latents,
+)
 from dragspace_jax.stylegan2.mapping import Mapping
 
 
@@ -174,3 +183,29 @@ def test_masks_that_are_no_whole_pictures(tmp_path):
             read_mask(path, side=32, invert=False)
     with pytest.raises(InputError, match="no such file"):
         read_mask(tmp_path / "absent.png", side=32, invert=False)
+
+
+def test_a_region_is_white_where_the_image_may_change(tmp_path):
+    grey = np.zeros((32, 32), np.uint8)
+    grey[4:9, 20:] = 128
+    Image.fromarray(grey).convert("RGB").save(tmp_path / "region.png")
+    np.testing.assert_array_equal(read_region(tmp_path / "region.png", side=32), grey == 128)
+    with pytest.raises(InputError, match=r"region .*the region has shape 32×32 pixels; the model's images are 64×64"):
+        read_region(tmp_path / "region.png", side=64)
+
+
+def test_a_label_map_holds_ids(tmp_path):
+    ids = np.arange(32 * 32).reshape(32, 32) % 200
+    grey, palette = Image.fromarray(ids.astype(np.uint8)), Image.fromarray(ids.astype(np.uint8), mode=None)
+    palette.putpalette([each for index in range(256) for each in (255 - index, index, 7)])
+    wide = Image.fromarray((300 * ids).astype(np.uint16))
+    for name, picture, expected in (("grey", grey, ids), ("palette", palette, ids), ("wide", wide, 300 * ids)):
+        picture.save(tmp_path / f"{name}.png")
+        labels = read_labels(tmp_path / f"{name}.png", side=32)
+        assert labels.dtype == np.int32
+        np.testing.assert_array_equal(labels, expected)
+    grey.convert("RGB").save(tmp_path / "colours.png")
+    with pytest.raises(InputError, match="not a label map but a picture in colours"):
+        read_labels(tmp_path / "colours.png", side=32)
+    with pytest.raises(InputError, match="segments .*: no such file"):
+        read_labels(tmp_path / "absent.png", side=32)

@@ -33,7 +33,10 @@ from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
 _SECONDS_BETWEEN_SUMMARIES = 2.0
-_KEYS = {field: key for key, field in SETTING_KEYS.items()}
+_KEYS = {
+    **{key: key for key in ("mask", "region", "segment", "segments")},
+    **{field: key for key, field in SETTING_KEYS.items()},
+}
 _log = logging.getLogger(__name__)
 
 
