@@ -196,7 +196,7 @@ def test_a_region_is_white_where_the_image_may_change(tmp_path):
 
 def test_a_label_map_holds_ids(tmp_path):
     ids = np.arange(32 * 32).reshape(32, 32) % 200
-    grey, palette = Image.fromarray(ids.astype(np.uint8)), Image.fromarray(ids.astype(np.uint8), mode=None)
+    grey, palette = Image.fromarray(ids.astype(np.uint8)), Image.fromarray(ids.astype(np.uint8))
     palette.putpalette([each for index in range(256) for each in (255 - index, index, 7)])
     wide = Image.fromarray((300 * ids).astype(np.uint16))
     for name, picture, expected in (("grey", grey, ids), ("palette", palette, ids), ("wide", wide, 300 * ids)):
@@ -207,5 +207,5 @@ def test_a_label_map_holds_ids(tmp_path):
     grey.convert("RGB").save(tmp_path / "colours.png")
     with pytest.raises(InputError, match="not a label map but a picture in colours"):
         read_labels(tmp_path / "colours.png", side=32)
-    with pytest.raises(InputError, match="segments .*: no such file"):
+    with pytest.raises(InputError, match=r"segments .*: no such file"):
         read_labels(tmp_path / "absent.png", side=32)

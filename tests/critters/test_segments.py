@@ -30,7 +30,7 @@ def test_what_is_not_known_or_not_seen() -> None:
     with pytest.raises(SegmentError, match="names none"):
         named_region(ALL, [])
     with pytest.raises(
-        SegmentError, match="segment 'ear' is not seen on the picture; there are background, body, head$"
+        SegmentError, match=r"segment 'ear' is not seen on the picture; there are background, body, head$"
     ):
         named_region(ALL[:, :3], ["ear"])
 
