@@ -40,7 +40,7 @@ have otherwise than the command.
 | `points` | instead, as FreeDragBench has it: `{"handle": [[row, column], …], "target": …}` of a 512 px image |
 | `mask` | a picture of the image's size: white stays |
 | `invert_mask` | `true`: black stays |
-| `region` | instead of a mask: a box `[x, y, width, height]` in pixels, or a picture of the image's size, white changes |
+| `region` | instead of a mask: a box `[x, y, width, height]` in pixels, or a picture of its size: white may change |
 | `segment` | likewise, what may change by its name: a text with commas, or a list |
 | `segments` | a label map for `segment`, which then holds ids: a picture of the image's size with a number a pixel |
 

@@ -129,8 +129,9 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
     arrays = {name: np.asarray(array, np.float32) for name, array in request.arrays.items()}
     if request.mask is not None and request.region is not None:
-        raise EditError("give either `mask` or `region`: where the image must stay, or where it may change",
-                        field="mask region")  # fmt: skip
+        raise EditError(
+            "give either `mask` or `region`: where the image must stay, or where it may change", field="mask region"
+        )
     region = None
     if request.mask is not None:
         arrays["mask"] = _binary("mask", "0 (may change) and 1 (must stay", request.mask, config.resolution)
