@@ -93,12 +93,12 @@ def test_ways_of_several_handles_and_the_border() -> None:
     assert grown[0:6, 127].all()
 
 
-HANDLE, TARGET = [[12, 14]], [[12, 20]]
+HANDLE, TARGET = np.array([[12, 14]]), np.array([[12, 20]])
 
 
 def test_an_edit_keeps_the_grown_region_and_supervision_its_complement(tiny_generator: Generator) -> None:
     region = box_region((8, 8, 8, 8), 32)
-    grown = grown_region(region, np.float32(HANDLE), np.float32(TARGET))
+    grown = grown_region(region, HANDLE, TARGET)
     common = {"latents": np.zeros((8, 16), np.float32), "handles_yx": HANDLE, "targets_yx": TARGET, "space": WPlus()}
     for given in (region, region.astype(np.uint8) * 255, region.astype(float)):
         edit = make_edit(tiny_generator, EditRequest(**common, region=given))
@@ -133,7 +133,7 @@ def test_bad_regions(tiny_generator: Generator) -> None:
 def test_a_region_is_dragged_as_the_complement_of_what_it_grows_to(tiny_generator: Generator) -> None:
     ws = np.random.default_rng(0).standard_normal((8, 16)).astype(np.float32)
     region = box_region((8, 8, 8, 8), 32)
-    grown = grown_region(region, np.float32(HANDLE), np.float32(TARGET))
+    grown = grown_region(region, HANDLE, TARGET)
     how = {"space": WPlus(), "settings": complete_settings("published", SpaceOptions(space="w+"), 32, {"steps": 4})}
     named = drag_one(tiny_generator, ws, HANDLE, TARGET, region=region, **how)
     masked = drag_one(tiny_generator, ws, HANDLE, TARGET, mask=~grown, **how)
