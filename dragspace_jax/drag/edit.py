@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
 from dragspace_jax.drag import recipes
@@ -165,7 +166,7 @@ def published_method(settings: DragSettings, side: int) -> Method:
     return Method(objective=MotionSupervision(), direction=Adam(), size=size)
 
 
-def _points(name: str, points_yx: ArrayLike, config: Any) -> np.ndarray:
+def _points(name: str, points_yx: ArrayLike, config: Any) -> Float32[np.ndarray, "N 2"]:
     side = config.resolution
     try:
         points = np.array(points_yx, np.float32)  # a copy: the caller may use its array again
@@ -179,8 +180,8 @@ def _points(name: str, points_yx: ArrayLike, config: Any) -> np.ndarray:
     return points
 
 
-def _binary(name: str, values: str, array: ArrayLike, side: int) -> np.ndarray:
-    """A mask or region as [H, W] float32 of zeros and ones; `values` says what these mean."""
+def _binary(name: str, values: str, array: ArrayLike, side: int) -> Float32[np.ndarray, "H W"]:
+    """A mask or region as zeros and ones; `values` says what these mean."""
     try:
         given = np.array(array)
         binary = given.astype(np.float32)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Integer, Real
+from jaxtyping import Bool, Int, Integer, Real
 from scipy import ndimage
 
 from dragspace_jax.drag.settings import EditError
@@ -83,19 +83,19 @@ def grown_region(
     return _grown(free, radius)
 
 
-def _grown(region: np.ndarray, radius: float) -> np.ndarray:
+def _grown(region: Bool[np.ndarray, "H W"], radius: float) -> Bool[np.ndarray, "H W"]:
     """All pixels within `radius` pixels of the region's."""
     return np.asarray(ndimage.distance_transform_edt(~region)) <= radius
 
 
-def _way(handle: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Pixels [T, 2] from the handle to the target, neighbours touching; one if they are the same."""
+def _way(handle: Real[np.ndarray, "2"], target: Real[np.ndarray, "2"]) -> Int[np.ndarray, "T 2"]:
+    """Pixels from the handle to the target, neighbours touching; one if they are the same."""
     steps = math.ceil(np.abs(target - handle).max()) + 1
     return np.round(np.linspace(handle, target, steps)).astype(int)
 
 
-def _carry(free: np.ndarray, part: np.ndarray, offsets: np.ndarray) -> None:
-    """Set `free` where the part lies when it is moved by each of the offsets [T, 2], as far as that is in the image."""
+def _carry(free: Bool[np.ndarray, "H W"], part: Bool[np.ndarray, "H W"], offsets: Int[np.ndarray, "T 2"]) -> None:
+    """Set `free` where the part lies when it is moved by each of the offsets, as far as that is in the image."""
     side = len(free)
     found = ndimage.find_objects(part.astype(np.int8))[0]
     piece, first = part[found], np.array([axis.start for axis in found])
