@@ -88,7 +88,7 @@ def _grown(region: Bool[np.ndarray, "H W"], radius: float) -> Bool[np.ndarray, "
     return np.asarray(ndimage.distance_transform_edt(~region)) <= radius
 
 
-def _way(handle: Real[np.ndarray, "2"], target: Real[np.ndarray, "2"]) -> Int[np.ndarray, "T 2"]:
+def _way(handle: Real[np.ndarray, " 2"], target: Real[np.ndarray, " 2"]) -> Int[np.ndarray, "T 2"]:
     """Pixels from the handle to the target, neighbours touching; one if they are the same."""
     steps = math.ceil(np.abs(target - handle).max()) + 1
     return np.round(np.linspace(handle, target, steps)).astype(int)
