@@ -5,6 +5,7 @@ import dataclasses
 import struct
 import zlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,7 +24,7 @@ from dragspace_jax.stylegan2.mapping import Mapping
 
 
 def test_the_latent_of_a_seed_is_that_of_the_published_tools(tiny_generator):
-    z = np.random.RandomState(5).randn(1, 16).astype(np.float32)
+    z = jnp.asarray(np.random.RandomState(5).randn(1, 16), jnp.float32)
     expected = tiny_generator.mapping(z, psi=0.5)
     latents = seed_latents(tiny_generator, [4, 5], psi=0.5)
     assert latents.shape == (2, 8, 16)
@@ -31,7 +32,7 @@ def test_the_latent_of_a_seed_is_that_of_the_published_tools(tiny_generator):
 
 
 def test_without_truncation_the_latent_is_that_of_the_mapping(tiny_generator):
-    z = np.random.RandomState(5).randn(1, 16).astype(np.float32)
+    z = jnp.asarray(np.random.RandomState(5).randn(1, 16), jnp.float32)
     np.testing.assert_allclose(seed_latents(tiny_generator, [5], psi=1.0), tiny_generator.mapping(z), atol=1e-6)
 
 
