@@ -12,6 +12,7 @@ import numpy as np
 from dragspace_jax.batch.lines import EditLine, LineError
 from dragspace_jax.batch.regions import RegionReader
 from dragspace_jax.drag import DragSettings, EditRequest
+from dragspace_jax.drag.edit import compares_everywhere
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.inputs import check_seed_options, read_latents, read_mask, seed_latents
 from dragspace_jax.results import settings_record
@@ -101,7 +102,8 @@ class RequestMaker:
     def settings(self, line: EditLine) -> DragSettings:
         """The line's settings, resolved for the model. Raises DragspaceError if they do not fit it."""
         chosen = settings_of(self._merged(line.settings), self._model.config.resolution)
-        return chosen.resolved(self._model.config, masked=line.mask is not None or bool(line.may_change))
+        masked = compares_everywhere(chosen) and (line.mask is not None or bool(line.may_change))
+        return chosen.resolved(self._model.config, masked=masked)
 
     def _label_of(self, line: EditLine) -> int | None:
         return self._label if line.label is None else line.label

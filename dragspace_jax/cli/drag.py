@@ -17,6 +17,7 @@ from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_points
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import EditRequest, drag_one, make_edit
+from dragspace_jax.drag.edit import compares_everywhere
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents, read_mask, seed_latents
@@ -89,7 +90,9 @@ def drag(
     generator = load(model)
     side = generator.config.resolution
     stays = None if mask is None else read_mask(mask, side=side, invert=invert_mask)
-    settings = settings_of(named, side).resolved(generator.config, masked=stays is not None or bool(may_change))
+    settings = settings_of(named, side)
+    masked = compares_everywhere(settings) and (stays is not None or bool(may_change))
+    settings = settings.resolved(generator.config, masked=masked)
     if seed is not None:
         start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])
     else:

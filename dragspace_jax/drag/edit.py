@@ -78,9 +78,9 @@ class Edit:
       arrays: by name, float32; `mask` [H, W] is 1 where the image must stay.
       space: coordinates to move in.
       settings: resolved, with their method.
-      region: bool [H, W], where the image may change, grown; or None. Motion supervision reads its complement, which is
-        among the arrays as `mask`. The region itself stays on the host and shapes no program: a method that wants
-        something else of it makes arrays of it.
+      region: bool [H, W], where the image may change: the region, grown, or what a mask leaves; or None. It stays on the
+        host and shapes no program; motion supervision reads its complement, `mask` among the arrays, and a direction
+        makes arrays of its own of it.
     """
 
     id: str
@@ -133,22 +133,20 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         raise EditError(
             "give either `mask` or `region`: where the image must stay, or where it may change", field="mask region"
         )
-    region = None
+    may_change = None
     if request.mask is not None:
-        arrays["mask"] = _binary("mask", "0 (may change) and 1 (must stay", request.mask, config.resolution)
+        may_change = _binary("mask", "0 (may change) and 1 (must stay", request.mask, config.resolution) == 0
     if request.region is not None:
         given = _binary("region", "0 (must stay) and 1 (may change", request.region, config.resolution)
-        region = grown_region(given > 0, np.round(handles), targets)
-        if settings.method is None or isinstance(settings.method.objective, MotionSupervision):
-            arrays["mask"] = (~region).astype(np.float32)
+        may_change = grown_region(given > 0, np.round(handles), targets)
+    if may_change is not None and compares_everywhere(settings):
+        arrays["mask"] = (~may_change).astype(np.float32)
     settings = settings.resolved(config, masked="mask" in arrays)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
     direction = settings.method.direction
-    arrays = {
-        **direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=None),
-        **arrays,
-    }
+    made = direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=may_change)
+    arrays = {**made, **arrays}
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:
@@ -161,8 +159,13 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         arrays=arrays,
         space=space,
         settings=settings,
-        region=region,
+        region=may_change,
     )
+
+
+def compares_everywhere(settings: DragSettings) -> bool:
+    """Whether edits with these settings compare the whole map with the start's where a mask says so."""
+    return settings.method is None or isinstance(settings.method.objective, MotionSupervision)
 
 
 def published_method(settings: DragSettings, side: int) -> Method:

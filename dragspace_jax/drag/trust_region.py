@@ -13,7 +13,6 @@ from dragspace_jax.drag.method import Limits
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
 from dragspace_jax.drag.state import DragState, Lanes, Point
 
-
 _GOOD, _FAIR = 0.25, 0.5  # missed of what was asked: the radius doubles, stays, or else halves
 _LEAST = 1 / 16  # of the first radius
 _SMALLEST, _EASED = 0.2, 0.4  # a share below the first is no way on; the ease is then multiplied by the second
