@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from flax import nnx
 
 from dragspace_jax.checkpoint import build_generator, save_parameters
+from dragspace_jax.drag.programs import programs_for
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import parameters
@@ -24,7 +25,7 @@ from dragspace_jax.stylegan2.parameters import parameters
 # What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Most of the tests' time is compiling. Parity, which holds what users run, turns the optimisations back on.
+# Most of the tests' time is compiling: without most optimisations, but where a module asks for `optimised`.
 jax.config.update("jax_disable_most_optimizations", True)
 
 
@@ -44,11 +45,35 @@ def _user_cache_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _programs_are_dropped() -> Iterator[None]:
-    """Compiled programs hold memory maps, and a process may have only so many; the next module starts without."""
-    yield
+def drop_programs() -> None:
+    """Forget every compiled program of this process."""
+    programs_for.cache_clear()
     jax.clear_caches()
+
+
+def _memory_maps() -> int:
+    try:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:  # not Linux
+        return 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_dropped_in_time() -> Iterator[None]:
+    """Compiled programs hold memory maps, of which a process may have 65,530: most modules find what others compiled."""
+    yield
+    if _memory_maps() > 20_000:
+        drop_programs()
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """Programs as they compile by default, none of which was compiled otherwise before."""
+    drop_programs()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    drop_programs()
 
 
 @pytest.fixture(scope="session")
