@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Most of the tests' time is compiling. This holds for the processes that they start as well; a module that needs
+# programs as users run them asks for `optimised`.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +28,6 @@ from dragspace_jax.stylegan2.parameters import parameters
 # What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Most of the tests' time is compiling: without most optimisations, but where a module asks for `optimised`.
-jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,7 +61,7 @@ def _memory_maps() -> int:
 
 @pytest.fixture(scope="module", autouse=True)
 def _programs_are_dropped_in_time() -> Iterator[None]:
-    """Compiled programs hold memory maps, of which a process may have 65,530: most modules find what others compiled."""
+    """They hold memory maps, of which a process may have 65,530; until then a module finds what others compiled."""
     yield
     if _memory_maps() > 20_000:
         drop_programs()
@@ -102,6 +103,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Genera
     values = {name: np.asarray(value) for name, value in parameters(tiny_generator).items()}
     save_parameters(folder, tiny_generator.config, values, source={"format": "random"})
     return folder
+
+
+@pytest.fixture
+def eight_devices() -> dict[str, str]:
+    """The environment of a process that sees eight devices."""
+    flags = (os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8")
+    return os.environ | {"XLA_FLAGS": " ".join(flags).strip(), "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.fixture
