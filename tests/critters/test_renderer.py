@@ -26,13 +26,18 @@ CHANGES: tuple[dict[str, float], ...] = (
 """What the tests ask of the middle animal: fewer than a batch, so that one drawing serves them all."""
 
 
-# Compiling a drawing with all optimisations costs 2 s more, and each of its ten runs takes 2 s less.
-pytestmark = pytest.mark.usefixtures("optimised")
+# Compiling a drawing with all optimisations costs 2 s more, and each of its ten runs takes 2 s less; XLA's older code
+# for fused loops, with which most tests are compiled, takes 20 s.
+OPTIONS = {
+    "xla_backend_optimization_level": 3,
+    "xla_llvm_disable_expensive_passes": False,
+    "xla_cpu_use_fusion_emitters": True,
+}
 
 
 @cache
 def drawing(kind: str, resolution: int = SIZE):
-    return jax.jit(partial(render, kind, resolution=resolution))
+    return jax.jit(partial(render, kind, resolution=resolution), compiler_options=OPTIONS)
 
 
 @cache
@@ -83,7 +88,7 @@ def test_shapes_ranges_and_determinism(kind):
 
 @each_kind
 def test_a_small_picture_is_the_mean_of_a_large_one(kind):
-    small = drawing(kind, SIZE)(samples())
+    small = drawing(kind)(samples())
     large = drawing(kind, 2 * SIZE)(samples())
     mean = large.image.reshape(BATCH, SIZE, 2, SIZE, 2, 3).mean((2, 4))
     error = np.abs(small.image - mean)
