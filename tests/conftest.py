@@ -63,7 +63,7 @@ def _memory_maps() -> int:
 def _programs_are_dropped_in_time() -> Iterator[None]:
     """They hold memory maps, of which a process may have 65,530; until then a module finds what others compiled."""
     yield
-    if _memory_maps() > 20_000:
+    if _memory_maps() > 10_000:  # about 2 GB
         drop_programs()
 
 
