@@ -123,7 +123,11 @@ class Programs:
 
     def zeros(self, shapes: tuple[Network, Lanes, DragState]) -> tuple[Lanes, DragState]:
         """Lanes and a state in which nothing is: what the first `refill` takes."""
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype, device=x.sharding), shapes[1:])
+        held = shapes[1:]
+        shardings = jax.tree.map(lambda x: x.sharding, held)
+        # One program: array by array, each shape would be one of its own.
+        fill = jax.jit(lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), held), out_shardings=shardings)
+        return fill()
 
     def _compiled(self, function: Callable[..., Any], shared: int, divided: int, donated: Sequence[int] = ()) -> Any:
         """Each device runs `function` on its part; the first `shared` arguments are the same for all."""

@@ -19,7 +19,10 @@ _PIXELS = 2**21  # of one batch: eight images of 512 px, two of 1024 px
 
 
 @partial(jax.jit, static_argnames=("noise", "dtype"))
-def _render(model: Generator, latents: Latents, key: jax.Array, *, noise: Noise, dtype: str) -> jax.Array | None:
+def _render(
+    model: Generator, latents: Latents, first: int | jax.Array, *, noise: Noise, dtype: str
+) -> jax.Array | None:
+    key = jax.random.fold_in(jax.random.key(0), first)
     styles = styles_of(model.synthesis, latents)
     return model.synthesis.render(styles, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
 
@@ -37,9 +40,8 @@ def render_batches(
     batch = min(count, _BATCH, max(1, _PIXELS // model.config.resolution**2))
     for start in range(0, count, batch):
         rows = np.minimum(np.arange(start, start + batch), count - 1)
-        part = jax.tree.map(lambda leaf, rows=rows: jnp.asarray(np.asarray(leaf)[rows]), latents)
-        key = jax.random.fold_in(jax.random.key(0), start)
-        images = _render(model, part, key, noise=noise, dtype=dtype)
+        part = jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], latents)
+        images = _render(model, part, np.int32(start), noise=noise, dtype=dtype)
         yield np.asarray(images)[: min(batch, count - start)]
 
 
