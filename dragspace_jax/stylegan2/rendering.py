@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from functools import partial
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.layers import Noise
@@ -18,7 +20,13 @@ _BATCH = 16
 _PIXELS = 2**21  # of one batch: eight images of 512 px, two of 1024 px
 
 
-@partial(jax.jit, static_argnames=("noise", "dtype"))
+@functools.cache
+def _renderer(noise: Noise, dtype: str) -> KeptJit:
+    """`_render`, compiled."""
+    function = partial(_render, noise=noise, dtype=dtype)
+    return KeptJit(function, name=f"render {noise} {dtype}", results=lambda model, latents, first: first)
+
+
 def _render(
     model: Generator, latents: Latents, first: int | jax.Array, *, noise: Noise, dtype: str
 ) -> jax.Array | None:
@@ -41,7 +49,7 @@ def render_batches(
     for start in range(0, count, batch):
         rows = np.minimum(np.arange(start, start + batch), count - 1)
         part = jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], latents)
-        images = _render(model, part, np.int32(start), noise=noise, dtype=dtype)
+        images = _renderer(noise, dtype)(model, part, np.int32(start))
         yield np.asarray(images)[: min(batch, count - start)]
 
 
