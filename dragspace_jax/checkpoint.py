@@ -15,7 +15,8 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -59,12 +60,23 @@ class ModelCard:
 
 def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Generator:
     """A generator with these parameters (float32). Raises ModelError if a name is missing, left over or misshapen."""
-    return _build(nnx.eval_shape(lambda: Generator(config, rngs=nnx.Rngs(0))), values)
+    return _build(nnx.eval_shape(lambda: Generator(config, rngs=_zeros())), values)
 
 
 def build_discriminator(config: DiscriminatorConfig, values: Mapping[str, Any]) -> Discriminator:
     """A discriminator with these parameters (float32). Raises ModelError as `build_generator` does."""
-    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=nnx.Rngs(0))), values)
+    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=_zeros())), values)
+
+
+class _Zeros:
+    """What initialisers draw from where only shapes are wanted: to trace random numbers takes longer than reading."""
+
+    def normal(self, shape: tuple[int, ...]) -> jax.Array:
+        return jnp.zeros(shape)
+
+
+def _zeros() -> nnx.Rngs:
+    return cast(nnx.Rngs, SimpleNamespace(params=_Zeros()))
 
 
 def _build(abstract: Network, values: Mapping[str, Any]) -> Network:

@@ -53,11 +53,13 @@ class Chunk:
 
     Attributes:
       run: network, lanes, state → state, iterations executed, trace; the state is donated.
+      empty: lanes and a state in which nothing is: what the first `refill` takes.
       scratch: bytes it needs on each device beside its arguments and results.
       seconds: what compiling took.
     """
 
     run: Callable[..., Any]
+    empty: Callable[[], tuple[Lanes, DragState]]
     scratch: int
     seconds: float
 
@@ -120,17 +122,9 @@ class Programs:
             scratch = int(needed.temp_size_in_bytes)
             while len(self._chunks) >= _KEPT:
                 del self._chunks[next(iter(self._chunks))]
-            self._chunks[key] = Chunk(run=run, scratch=scratch, seconds=seconds)
+            self._chunks[key] = Chunk(run=run, empty=_zeros(shapes[1:]), scratch=scratch, seconds=seconds)
             self.compile_seconds += seconds
         return self._chunks[key]
-
-    def zeros(self, shapes: tuple[Network, Lanes, DragState]) -> tuple[Lanes, DragState]:
-        """Lanes and a state in which nothing is: what the first `refill` takes."""
-        held = shapes[1:]
-        shardings = jax.tree.map(lambda x: x.sharding, held)
-        # One program: array by array, each shape would be one of its own.
-        fill = jax.jit(lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), held), out_shardings=shardings)
-        return fill()
 
     def _compiled(
         self,
@@ -186,6 +180,12 @@ class Programs:
     def moved(self) -> Any:
         """`moved`; an edit may come to another device, so this one is left to the partitioner."""
         return jax.jit(moved, out_shardings=self._sharding(divided=True))
+
+
+def _zeros(held: Any) -> Callable[[], Any]:
+    """What fills arrays of these shapes with zeros, all by one program."""
+    shardings = jax.tree.map(lambda x: x.sharding, held)
+    return jax.jit(lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), held), out_shardings=shardings)
 
 
 def _prepare(model: Model, edit: Edit, handles: float, platform: str) -> Network:
