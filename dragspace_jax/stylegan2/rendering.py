@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain, pairwise
 
 import jax
 import jax.numpy as jnp
@@ -36,20 +37,37 @@ def _render(
 
 
 def render_batches(
-    model: Generator, latents: np.ndarray | Latents, *, noise: Noise = "const", dtype: str = "float32"
+    model: Generator,
+    latents: np.ndarray | Latents,
+    *,
+    noise: Noise = "const",
+    dtype: str = "float32",
+    together: int = 0,
 ) -> Iterator[np.ndarray]:
     """Render latents, or ws [n, L, D] alone, batch by batch; yields float32 [b, H, W, 3], n images in all.
 
     The last batch is filled up with copies of its last latent, so that nothing is compiled twice. Random noise
-    comes from a fixed key and differs from batch to batch.
+    comes from a fixed key and differs from batch to batch. While the caller works on a batch, the next is computed.
+
+    Args:
+      model: the generator.
+      latents: of n images.
+      noise: `const`, `none` or `random`.
+      dtype: of the synthesis.
+      together: images of a batch, so that any n has one program; 0: as many as there are. Large ones are fewer.
     """
     latents = latents if isinstance(latents, Latents) else Latents(ws=latents)
     count = len(latents.ws)
-    batch = min(count, _BATCH, max(1, _PIXELS // model.config.resolution**2))
-    for start in range(0, count, batch):
+    batch = min(together or count, _BATCH, max(1, _PIXELS // model.config.resolution**2))
+    starts = range(0, count, batch)
+    program = _renderer(noise, dtype)
+
+    def begun(start: int) -> jax.Array:
         rows = np.minimum(np.arange(start, start + batch), count - 1)
-        part = jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], latents)
-        images = _renderer(noise, dtype)(model, part, np.int32(start))
+        return program(model, jax.tree.map(lambda leaf: np.asarray(leaf)[rows], latents), np.int32(start))
+
+    for start, (images, _) in zip(starts, pairwise(chain(map(begun, starts), [None])), strict=True):
+        assert images is not None  # only what follows the last is
         yield np.asarray(images)[: min(batch, count - start)]
 
 
