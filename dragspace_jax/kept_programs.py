@@ -82,7 +82,7 @@ class KeptJit:
             return None
         leaves, structure = jax.tree.flatten(args)
         shapes = [jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves]
-        key = structure, tuple((shape.shape, shape.dtype) for shape in shapes)
+        key = structure, tuple((shape.shape, shape.dtype) for shape in shapes), _jax_settings()
         if key not in self._programs:
             self._programs[key] = self._jitted(self._name, args, structure, shapes, folder)
         return self._programs[key]
@@ -141,7 +141,12 @@ def _circumstances() -> Iterator[str]:
     """What else decides how a function is lowered: the code, that of the libraries, and the settings of JAX."""
     yield _own_code()
     yield from (f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
-    yield repr(sorted(jax.config.values.items()))
+    yield _jax_settings()
+
+
+def _jax_settings() -> str:
+    """All settings of JAX, those of the present context included."""
+    return repr(sorted(jax.config.values.items()))
 
 
 @functools.cache
