@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.method import Terms
@@ -42,7 +43,13 @@ class MotionSupervision:
         return carry
 
     def evaluate(
-        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: dict[str, Any], first: jax.Array
+        self,
+        network: Network,
+        lanes: Lanes,
+        styles: Styles,
+        image: Int32[Array, " N"],
+        carry: dict[str, Any],
+        first: Bool[Array, " B={lanes.count}"],
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The motion loss, [N] and summed by lane [B], with the mask's term; see `Objective.evaluate`."""
         settings, handles, side = lanes.settings, lanes.handles, network.grid.side
@@ -67,7 +74,7 @@ class MotionSupervision:
         return Terms(loss=loss, handles=motion), (after, _progress(lanes, found_yx, tolerance))
 
 
-def _progress(lanes: Lanes, handles_yx: jax.Array, tolerance: jax.Array) -> Progress:
+def _progress(lanes: Lanes, handles_yx: Float32[Array, "N 2"], tolerance: Float32[Array, " N"]) -> Progress:
     lane, count = lanes.handles.lane, lanes.count
     far = jnp.where(lanes.handles.valid, distances(handles_yx, lanes.handles.targets_yx), 0.0)
     return Progress(

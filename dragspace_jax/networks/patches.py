@@ -11,6 +11,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
 
 from dragspace_jax.networks.grid import Grid, hat
 
@@ -39,15 +40,15 @@ class PatchReader:
         """Side of the image in pixels."""
         return self.grid.side
 
-    def patches(self, first_yx: jax.Array, size: int) -> jax.Array:
+    def patches(self, first_yx: Int32[Array, "N 2"], size: int) -> Float[Array, "N {size} {size} C"]:
         """Resized features at whole pixels, a patch a handle.
 
         Args:
-          first_yx: int32 [N, 2], the patches' first pixels.
+          first_yx: the patches' first pixels.
           size: side of the patches; a window must cover what they read of the map.
 
         Returns:
-          [N, size, size, C], zero outside the image.
+          The patches, zero outside the image.
         """
         count = first_yx.shape[0]
         if self.origin_yx is None:
@@ -56,8 +57,10 @@ class PatchReader:
             rows, origins = jnp.arange(count, dtype=jnp.int32), self.origin_yx
         return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
 
-    def _patch(self, row: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, *, size: int) -> jax.Array:
-        """features[row], which begin at `origin_yx`; `first_yx` in pixels → [size, size, C]."""
+    def _patch(
+        self, row: Int32[Array, ""], origin_yx: Int32[Array, " 2"], first_yx: Int32[Array, " 2"], *, size: int
+    ) -> Float[Array, "{size} {size} C"]:
+        """A patch of features[row], which begin at `origin_yx`; `first_yx` in pixels."""
         extent, channels = self.features.shape[1:3], self.features.shape[3]
         reach = min(self.grid.positions_under(size), extent[0])
         starts, weights = [], []

@@ -10,6 +10,7 @@ from itertools import chain, pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.stylegan2.generator import Generator
@@ -29,8 +30,8 @@ def _renderer(noise: Noise, dtype: str) -> KeptJit:
 
 
 def _render(
-    model: Generator, latents: Latents, first: int | jax.Array, *, noise: Noise, dtype: str
-) -> jax.Array | None:
+    model: Generator, latents: Latents, first: Int32[Array, ""], *, noise: Noise, dtype: str
+) -> Float32[Array, "B H W C"] | None:
     key = jax.random.fold_in(jax.random.key(0), first)
     styles = styles_of(model.synthesis, latents)
     return model.synthesis.render(styles, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
@@ -38,13 +39,13 @@ def _render(
 
 def render_batches(
     model: Generator,
-    latents: np.ndarray | Latents,
+    latents: Float[np.ndarray, "n L D"] | Latents,
     *,
     noise: Noise = "const",
     dtype: str = "float32",
     together: int = 0,
-) -> Iterator[np.ndarray]:
-    """Render latents, or ws [n, L, D] alone, batch by batch; yields float32 [b, H, W, 3], n images in all.
+) -> Iterator[Float32[np.ndarray, "b H W C"]]:
+    """Render latents, or ws alone, batch by batch; n images in all.
 
     The last batch is filled up with copies of its last latent, so that nothing is compiled twice. Random noise
     comes from a fixed key and differs from batch to batch. While the caller works on a batch, the next is computed.
@@ -62,7 +63,7 @@ def render_batches(
     starts = range(0, count, batch)
     program = _renderer(noise, dtype)
 
-    def begun(start: int) -> jax.Array:
+    def begun(start: int) -> Float32[Array, "B H W C"]:
         rows = np.minimum(np.arange(start, start + batch), count - 1)
         return program(model, jax.tree.map(lambda leaf: np.asarray(leaf)[rows], latents), np.int32(start))
 
@@ -72,7 +73,7 @@ def render_batches(
 
 
 def render_images(
-    model: Generator, latents: np.ndarray | Latents, *, noise: Noise = "const", dtype: str = "float32"
-) -> np.ndarray:
-    """All of the latents, or of ws [n, L, D] alone, at once: float32 [n, H, W, 3]."""
+    model: Generator, latents: Float[np.ndarray, "n L D"] | Latents, *, noise: Noise = "const", dtype: str = "float32"
+) -> Float32[np.ndarray, "n H W C"]:
+    """All of the latents, or of ws alone, at once."""
     return np.concatenate(list(render_batches(model, latents, noise=noise, dtype=dtype)))
