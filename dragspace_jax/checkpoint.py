@@ -15,8 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -60,23 +59,23 @@ class ModelCard:
 
 def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Generator:
     """A generator with these parameters (float32). Raises ModelError if a name is missing, left over or misshapen."""
-    return _build(nnx.eval_shape(lambda: Generator(config, rngs=_zeros())), values)
+    return _build(nnx.eval_shape(lambda: Generator(config, rngs=_Zeros())), values)
 
 
 def build_discriminator(config: DiscriminatorConfig, values: Mapping[str, Any]) -> Discriminator:
     """A discriminator with these parameters (float32). Raises ModelError as `build_generator` does."""
-    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=_zeros())), values)
+    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=_Zeros())), values)
 
 
-class _Zeros:
+class _Zeros(nnx.Rngs):
     """What initialisers draw from where only shapes are wanted: to trace random numbers takes longer than reading."""
 
-    def normal(self, shape: tuple[int, ...]) -> jax.Array:
+    @property
+    def params(self) -> Self:
+        return self
+
+    def normal(self, shape: tuple[int, ...]) -> jax.Array:  # type: ignore[override]
         return jnp.zeros(shape)
-
-
-def _zeros() -> nnx.Rngs:
-    return cast(nnx.Rngs, SimpleNamespace(params=_Zeros()))
 
 
 def _build(abstract: Network, values: Mapping[str, Any]) -> Network:
