@@ -59,10 +59,10 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Gray pictures that take no time; `shapes` of what was rendered."""
     control = SimpleNamespace(shapes=[])
 
-    def render(model: Generator, latents: Latents, first: np.ndarray) -> np.ndarray:
+    def render(model: Generator, latents: Latents, first: np.ndarray) -> jax.Array:
         ws = latents.ws
         control.shapes.append(ws.shape)
-        return np.broadcast_to(ws.mean((1, 2))[:, None, None, None], (len(ws), 32, 32, 3))
+        return jnp.broadcast_to(ws.mean((1, 2))[:, None, None, None], (len(ws), 32, 32, 3))
 
     monkeypatch.setattr(rendering, "_renderer", lambda noise, dtype: render)
     return control
