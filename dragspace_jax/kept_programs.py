@@ -145,8 +145,9 @@ def _circumstances() -> Iterator[str]:
 
 
 def _jax_settings() -> str:
-    """All settings of JAX, those of the present context included."""
-    return repr(sorted(jax.config.values.items()))
+    """The settings of JAX, those of the present context included, but for what it says of its work."""
+    settings = sorted(jax.config.values.items())
+    return repr([(name, value) for name, value in settings if not name.startswith(("jax_log_", "jax_explain_"))])
 
 
 @functools.cache
