@@ -50,6 +50,7 @@ class StudyEdit:
       ws: [L, D], where it starts.
       handle_yx, target_yx: [2], whole pixels.
       region: bool [H, W], the pixels that the change alters, grown by a few, without holes.
+      wanted: [A], the attributes after the change.
     """
 
     name: str
@@ -58,6 +59,7 @@ class StudyEdit:
     handle_yx: np.ndarray
     target_yx: np.ndarray
     region: np.ndarray
+    wanted: np.ndarray
 
 
 def study_edits(model: Generator, kind: str, count: int, *, first_seed: int) -> list[StudyEdit]:
@@ -93,6 +95,7 @@ def study_edits(model: Generator, kind: str, count: int, *, first_seed: int) -> 
                 handle_yx=handles[chosen],
                 target_yx=targets[chosen],
                 region=region,
+                wanted=wanted[chosen],
             )
         )
     return edits

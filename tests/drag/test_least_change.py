@@ -52,6 +52,9 @@ class Ramp:
     def styles(self, latents: Any, names: Any = None) -> Styles:
         return {"z": latents}
 
+    def image(self, styles: Styles) -> jax.Array:
+        raise NotImplementedError  # nobody looks
+
     def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
         pixels = jnp.arange(SIDE, dtype=jnp.float32)
         places = jnp.stack(jnp.meshgrid(pixels, pixels, indexing="ij"), -1)
@@ -162,7 +165,7 @@ def test_rows_are_the_derivatives_of_the_tracked_places() -> None:
         found = (places - np.asarray(edit.handles_yx)) / eps
         np.testing.assert_allclose(rows[:, :, axis], found, atol=0.1)
         known = np.asarray(network.moves)[:, axis]
-        np.testing.assert_allclose(rows[:, :, axis], np.broadcast_to(known, (2, 2)), atol=0.03)
+        np.testing.assert_allclose(rows[:, :, axis], np.broadcast_to(known, (2, 2)), atol=0.06)
 
 
 def test_lanes_change_nothing(tiny_generator: Any) -> None:
@@ -187,7 +190,7 @@ def tiny_requests(model: Any, count: int) -> list[EditRequest]:
     random = np.random.RandomState(2)
     ws = np.asarray(model.mapping(jnp.asarray(random.randn(count, model.config.z_dim), jnp.float32)))
     method = Method(objective=PatchTracking(), direction=LeastChange(), size=TrustRegion(side=32))
-    about = DragSettings(feature_block=16, steps=12, tolerance=0.5, radius_track=64.0, method=method)
+    about = DragSettings(feature_block=16, steps=8, tolerance=0.5, radius_track=64.0, method=method)
     points = random.randint(0, 32, (count, 2, 1, 2))
     return [
         EditRequest(
