@@ -60,16 +60,16 @@ class PatchTracking:
         reader = network.features(styles, last_yx, image)
         frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         started = first[lane]
-        here = self._patch(frozen, last_yx)
+        here = self.patch(frozen, last_yx)
         reference = jnp.where(started[:, None, None, None], here, carry["reference"].value)
         radius = lanes.settings.pixels(lanes.settings.radius_track, network.grid.side)
-        found = self._refined(frozen, reference, self._nearest(frozen, reference, last_yx, radius))
+        found = self.refined(frozen, reference, self.nearest(frozen, reference, last_yx, radius))
         found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, found))
-        patch = self._patch(frozen, found)
-        gradient = _gradient(lambda p: self._patch(frozen, p), found)
-        change = self._patch(reader, found) - patch
+        patch = self.patch(frozen, found)
+        gradient = _gradient(lambda p: self.patch(frozen, p), found)
+        change = self.patch(reader, found) - patch
         places = found - _solved(gradient, change)
-        residual = jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
+        residual = self.residual(patch, reference)
         after = {
             "handles_yx": ByHandle(found),
             "reference": ByHandle(reference),
@@ -80,12 +80,16 @@ class PatchTracking:
     def _spacing(self, reader: PatchReader) -> int:
         return max(1, round(1 / reader.grid.scale))
 
-    def _patch(self, reader: PatchReader, places: jax.Array) -> jax.Array:
+    def patch(self, reader: PatchReader, places: jax.Array) -> jax.Array:
         """[N, P, P, C] around places [N, 2]."""
         spacing = self._spacing(reader)
         return reader.sampled(places - float(self.arm * spacing), count=2 * self.arm + 1, spacing=spacing)
 
-    def _nearest(self, reader: PatchReader, reference: jax.Array, last_yx: jax.Array, radius: int) -> jax.Array:
+    def residual(self, patch: jax.Array, reference: jax.Array) -> jax.Array:
+        """Squared differences of patches [N, P, P, C] over the spread of the references: [N]."""
+        return jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
+
+    def nearest(self, reader: PatchReader, reference: jax.Array, last_yx: jax.Array, radius: int) -> jax.Array:
         """The whole pixel [N, 2] of the window whose patch is nearest."""
         spacing, window = self._spacing(reader), 2 * radius + 1
         centre = jnp.round(last_yx).astype(jnp.int32)
@@ -103,16 +107,16 @@ class PatchTracking:
         best = jnp.argmin(total.reshape(total.shape[0], -1), 1).astype(jnp.int32)
         return (centre + jnp.stack([best // window, best % window], 1) - radius).astype(jnp.float32)
 
-    def _refined(self, reader: PatchReader, reference: jax.Array, places: jax.Array) -> jax.Array:
+    def refined(self, reader: PatchReader, reference: jax.Array, places: jax.Array) -> jax.Array:
         """Gauss–Newton from whole pixels; a place that comes out worse stays where it was."""
 
         def error(p: jax.Array) -> jax.Array:
-            return jnp.sum(jnp.square(self._patch(reader, p) - reference), (1, 2, 3))
+            return jnp.sum(jnp.square(self.patch(reader, p) - reference), (1, 2, 3))
 
         refined = places
         for _ in range(_REFINEMENTS):
-            gradient = _gradient(lambda p: self._patch(reader, p), refined)
-            move = _solved(gradient, self._patch(reader, refined) - reference)
+            gradient = _gradient(lambda p: self.patch(reader, p), refined)
+            move = _solved(gradient, self.patch(reader, refined) - reference)
             refined = jnp.clip(refined - jnp.clip(move, -1.0, 1.0), 0.0, reader.side - 1.0)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ import jax
 import numpy as np
 
 from dragspace_jax.drag.edit import Edit, Outcome
+from dragspace_jax.drag.measure import measure
+from dragspace_jax.drag.quality import Quality
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import to_uint8
 
@@ -83,6 +86,14 @@ class DragResult:
         if self.handles_yx is None or self.targets_yx is None:
             return np.zeros(0, np.float32)
         return np.linalg.norm(self.targets_yx - self.handles_yx, axis=1)
+
+    @cached_property
+    def quality(self) -> Quality | None:
+        """How good the edit is, measured when it is first asked for; None if it is invalid.
+
+        Costs a rendering of its start and its end; of a model for the first time also a fit of its W, which is kept.
+        """
+        return None if self.edit is None else measure([self])[0].quality
 
     def image(self) -> np.ndarray:
         """uint8 [H, W, 3], the image of the final latents. Raises ValueError: the edit is invalid and has none."""

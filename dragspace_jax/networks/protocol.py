@@ -40,6 +40,10 @@ class Network(Protocol):
         """Styles to images [B, H, W, 3] float32, nominally in [-1, 1]."""
         ...
 
+    def image_and_features(self, styles: Styles) -> tuple[jax.Array, jax.Array]:
+        """Styles to images and whole feature maps [B, R, R, C] float32, in one pass."""
+        ...
+
     def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
         """Features of B images near points: at least as far around each as the network was prepared for.
 

@@ -68,6 +68,14 @@ class PreparedSynthesis:
         assert image is not None  # nothing stops below the top here
         return image
 
+    def image_and_features(self, styles: Styles) -> tuple[jax.Array, jax.Array]:
+        """Styles to images [B, H, W, 3] and the feature block's whole maps [B, R, R, C], float32."""
+        top = self.plan.top
+        with self._precision():
+            seen = self.synthesis.render(styles, noise=self.noise, features=(top,), dtype=jnp.dtype(self.dtype))
+        assert seen.image is not None  # nothing stops below the top here
+        return seen.image, seen.features[top].astype(jnp.float32)
+
     def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
         """Features of B images near N points, as `networks.Network` has it."""
         first = jnp.round(points_yx).astype(jnp.int32) - self.reach - 1
