@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Float32, Int32
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.quality import Quality
+from dragspace_jax.metrics.change import away_from, box_averaged, reduction, weighted_mean
 from dragspace_jax.networks import PatchReader
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.prior import cached_prior
@@ -28,11 +29,8 @@ from dragspace_jax.stylegan2 import Generator, Latents
 if TYPE_CHECKING:
     from dragspace_jax.drag.result import DragResult
 
-SIDE = 32
-"""Of the picture that changes are measured on, at most: what should stay is seen there, and noise is not."""
 _TOGETHER = 8  # edits of an accelerator's program
 _PIXELS = 2**21  # of its images: eight of 512 px
-_SIGMA = 10 / 128  # of the image's side
 _ROWS = 4  # handles of a program at least, so that few numbers of them make few programs
 
 
@@ -166,11 +164,11 @@ def _quality(
 ) -> Quality:
     edit = _edit(result)
     side = images.shape[1]
-    small = [box_averaged(image, side // reduction(side)) for image in images]
-    squared = np.square(small[1] - small[0]).mean(-1)
+    before, after = (box_averaged(image, side // reduction(side)) for image in images)
+    squared = np.square(after - before).mean(-1)
     weights = away_from(edit.handles_yx, edit.targets_yx, side, len(squared))
     mask = edit.arrays.get("mask")
-    masked = None if mask is None else weighted(squared, box_averaged(mask, len(squared)))
+    masked = None if mask is None else weighted_mean(squared, box_averaged(mask, len(squared)))
     return Quality(
         reached=result.outcome == Outcome.REACHED,
         side=side,
@@ -178,7 +176,7 @@ def _quality(
         left_px=tuple(map(float, result.distances)),
         residual=tuple(map(float, residual)),
         back_px=tuple(map(float, back_px)),
-        change_outside=weighted(squared, weights),
+        change_outside=weighted_mean(squared, weights),
         change_masked=masked,
         **_distances(result),
     )
@@ -198,46 +196,3 @@ def _distances(result: DragResult) -> dict[str, float]:
         "start_quantile": prior.quantile(before),
         "quantile": prior.quantile(after),
     }
-
-
-def reduction(side: int) -> int:
-    """By how much an image of `side` is made smaller: to `SIDE` at most, in whole boxes."""
-    return next(factor for factor in range(max(1, side // SIDE), side + 1) if side % factor == 0)
-
-
-def box_averaged(image: Float[np.ndarray, "H H *C"], size: int) -> Float[np.ndarray, "S S *C"]:
-    """The means of the boxes that make up an image; `size` divides its side."""
-    box = image.shape[0] // size
-    return image.reshape(size, box, size, box, *image.shape[2:]).mean((1, 3))
-
-
-def away_from(
-    handles_yx: Float[np.ndarray, "N 2"], targets_yx: Float[np.ndarray, "N 2"], side: int, size: int
-) -> Float[np.ndarray, "S S"]:
-    """Weights of pixels that spare the surroundings of the handles that move: the product of 1 − exp(−(d/σ)²/2).
-
-    d is the distance from the way handle → target, σ 10 px of a 128 px image and half the way's length. A handle whose
-    target is its place asks for nothing to change there, so it spares nothing.
-
-    Args:
-      handles_yx, targets_yx: pixels of the image.
-      side: of the image.
-      size: of the smaller image that the weights are for.
-    """
-    centre = (np.arange(size) + 0.5) * (side / size) - 0.5
-    pixels = np.stack(np.meshgrid(centre, centre, indexing="ij"), -1)
-    keep = np.ones((size, size))
-    for handle, target in zip(handles_yx.astype(np.float64), targets_yx.astype(np.float64), strict=True):
-        way = target - handle
-        if not way.any():
-            continue
-        along = np.clip((pixels - handle) @ way / (way @ way), 0.0, 1.0)
-        apart = np.linalg.norm(pixels - handle - along[..., None] * way, axis=-1)
-        sigma = _SIGMA * side + 0.5 * np.linalg.norm(way)
-        keep *= 1.0 - np.exp(-0.5 * np.square(apart / sigma))
-    return keep
-
-
-def weighted(values: Float[np.ndarray, "S S"], weights: Float[np.ndarray, "S S"]) -> float:
-    """The mean of values by weights; not all of these are zero."""
-    return float(np.sum(weights * values) / np.sum(weights))

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
 
-Figures = Mapping[str, Float[np.ndarray, "..."]]
+Figures = Mapping[str, Float[np.ndarray, " ..."]]
 """{figure: of one edit [] or of n edits [n]}, of several handles the worst one's; nan where there is none."""
 
 
@@ -154,7 +154,7 @@ _WORDS = {
 }
 
 
-def excess(figures: Figures, thresholds: Thresholds) -> dict[str, Float[np.ndarray, "..."]]:
+def excess(figures: Figures, thresholds: Thresholds) -> dict[str, Float[np.ndarray, " ..."]]:
     """How many times each test's threshold the figures come to: above 1 it is passed; 0 where there is no figure.
 
     Args:
@@ -173,7 +173,7 @@ def excess(figures: Figures, thresholds: Thresholds) -> dict[str, Float[np.ndarr
     return {name: np.where(np.isnan(ratio), 0.0, ratio) for name, ratio in ratios.items()}
 
 
-def flagged(figures: Figures, thresholds: Thresholds) -> Bool[np.ndarray, "..."]:
+def flagged(figures: Figures, thresholds: Thresholds) -> Bool[np.ndarray, " ..."]:
     """Which edits pass any threshold."""
     return np.max(np.stack(list(excess(figures, thresholds).values())), 0) > 1.0
 
