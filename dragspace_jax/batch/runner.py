@@ -100,7 +100,7 @@ def run(
     if resume and overwrite:
         raise BatchError("give either `resume` or `overwrite`", field="resume overwrite")
     if sort != "file" and pictures == "none":
-        raise BatchError("`sort` orders the sheet of pictures, and without `pictures` there is none", field="sort")
+        raise BatchError("`sort` orders the sheet of pictures, and without `pictures` there is none", field="sort pictures")
     if not edits.is_file():
         raise BatchError(f"{edits} is read twice, so it must be a file")
     Earlier(out, resume=resume, overwrite=overwrite)  # raises before the model is read

@@ -18,7 +18,7 @@ from dragspace_jax.viz.sheets import BACKGROUND, contact_sheet
 Order = Literal["file", "quality"]
 MOST = 64
 """Pictures of a sheet."""
-_HEIGHT = 224  # of a picture on it, at most
+_HEIGHT = 224  # of a picture on it
 _GLYPH = 12  # width of a caption's, about
 
 
@@ -38,7 +38,7 @@ def write_sheet(out: Path, order: Order) -> None:
     if not shown:
         return
     with Image.open(out / shown[0]["image"]) as first:
-        size = ImageOps.contain(first, (4 * _HEIGHT, min(_HEIGHT, first.height))).size
+        size = ImageOps.contain(first, (4 * _HEIGHT, _HEIGHT)).size
     images = [_sized(out / record["image"], size) for record in shown]
     labels = ["\n".join(textwrap.wrap(_caption(record), size[0] // _GLYPH)) for record in shown]
     save_image(contact_sheet(images, labels=labels), out / "sheet.png")
@@ -55,7 +55,7 @@ def _goodness(record: dict[str, Any]) -> float:
 
 def _caption(record: dict[str, Any]) -> str:
     quality = Quality.of(record)
-    return f"{record['id']}: {record['outcome'] if quality is None else quality.verdict}"
+    return f"{record['id']}: {record['outcome'] if quality is None else quality.brief}"
 
 
 def _sized(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "H W 3"]:

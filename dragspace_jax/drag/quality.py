@@ -116,6 +116,13 @@ class Quality:
         return "reached, but " + " and ".join(self.reasons) if self.reasons else "reached"
 
     @property
+    def brief(self) -> str:
+        """The verdict in few words, for captions."""
+        arrived = "reached" if self.reached else f"{max(self.left_px, default=0.0):.1f} px left"
+        against = [_BRIEF[name] for name in self.failures() if name in _BRIEF]
+        return ", ".join([arrived, *against])
+
+    @property
     def severity(self) -> float:
         """By how many times the worst figure passes its threshold; up to 1 nothing does."""
         return float(max(excess(_as_arrays(self.figures()), THRESHOLDS).values()))
@@ -152,6 +159,7 @@ _WORDS = {
     "background": "the background moved",
     "mask": "what the mask keeps moved",
 }
+_BRIEF = {"tracker": "lost", "far": "far off", "background": "background", "mask": "mask"}
 
 
 def excess(figures: Figures, thresholds: Thresholds) -> dict[str, Float[np.ndarray, " ..."]]:

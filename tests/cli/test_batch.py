@@ -104,7 +104,7 @@ def test_the_sheet_begins_with_the_worst(tmp_path: Path, monkeypatch: pytest.Mon
     sheet.write_sheet(tmp_path, "file")
     names = [[label.split(":")[0] for label in labels] for labels in shown]
     assert names == [["worst", "bad", "good", "old"], ["good", "worst", "old", "bad"]]
-    assert shown[0][0].replace("\n", " ") == "worst: reached, but the background moved"
+    assert shown[0][0].replace("\n", " ") == "worst: reached, background"
     assert shown[0][3] == "old: reached"
     with Image.open(tmp_path / "sheet.png") as page:
         assert page.size == (2 * (299 + 4) + 4, 2 * (224 + 4) + 4)
@@ -209,7 +209,7 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--psi", "nan"), "--psi nan"),
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
-        (("--sort", "quality", "--pictures", "none"), "`sort` orders the sheet"),
+        (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures, and without --pictures there is none"),
         (("--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
     ],
 )
