@@ -18,6 +18,7 @@ from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.settings import DragSettings, EditError
 from dragspace_jax.drag.step_sizes import Pace, Rate
 from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.drag.within import prior_arrays
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Space
 
@@ -123,6 +124,8 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     if request.mask is not None:
         arrays["mask"] = _mask(request.mask, config.resolution)
     settings = settings.resolved(config, masked="mask" in arrays)
+    if settings.keep_within > 0:
+        arrays |= prior_arrays(model, space)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
     try:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.method import Terms
 from dragspace_jax.drag.state import ByHandle, DragState, Lanes, Point, Progress, Start, StepInfo, choose
+from dragspace_jax.drag.within import kept_within
 from dragspace_jax.networks import Network, Styles
 
 
@@ -75,7 +76,7 @@ def step(network: Network, lanes: Lanes, state: DragState) -> tuple[DragState, S
     limits = method.size.limits(lanes, accepted, size, state.iteration)
     proposal, memory = method.direction.propose(lanes, accepted, limits, state.memory)
     after = DragState(
-        candidate=proposal.coordinates,
+        candidate=kept_within(lanes, proposal.coordinates),
         predicted=proposal.predicted if method.size.keeps else None,
         accepted=_kept(lanes, accepted),
         memory=memory,

@@ -33,8 +33,8 @@ class Thresholds:
       change_masked: mean squared difference where the mask keeps the image.
     """
 
-    residual: float = 0.8
-    back: float = 10.0
+    residual: float = 1.0
+    back: float = 11.0
     distance: float = 1.5
     quantile: float = 0.999
     change_outside: float = 0.015
