@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -12,9 +14,27 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
+from beartype import BeartypeConf, FrozenDict, beartype
 from click.testing import CliRunner, Result
 from flax import nnx
+from jaxtyping import jaxtyped
+
+CHECKED = ("dragspace_jax.networks", "dragspace_jax.stylegan2", "dragspace_jax.spaces", "dragspace_jax.drag")
+"""Packages whose every call is held to its annotations while tests run, shapes and agreeing axes included."""
+# A whole number may stand for a float, as in PEP 484; what is `Self` only whole classes would know.
+_CONF = BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({Self: Any}))
+
+
+def _functions_only(**_: object) -> Callable[[Any], Any]:
+    """What the hook decorates with. Dataclasses may hold anything: JAX makes pytrees of any leaves and leading axes."""
+    check = jaxtyped(typechecker=beartype(conf=_CONF))
+    return lambda decorated: decorated if inspect.isclass(decorated) else check(decorated)
+
+
+jaxtyping.jaxtyped = _functions_only  # type: ignore[assignment]  # the name that the hook's decorators go by
+jaxtyping.install_import_hook(CHECKED, typechecker=None)
 
 from dragspace_jax.checkpoint import build_generator, save_parameters
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
@@ -49,6 +69,14 @@ def _programs_are_dropped() -> Iterator[None]:
     """Compiled programs hold memory maps, and a process may have only so many; the next module starts without."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Calls as users make them, for tests of what the library itself says of a wrong type or shape."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

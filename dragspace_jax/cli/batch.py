@@ -33,7 +33,7 @@ of a 512 px image; they move to the same place of the model's.
 _GO_ON = "the same command with --resume goes on"
 
 
-class _Lanes(click.ParamType):
+class _Lanes(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  # generic in newer versions only
     name = "auto|N"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | Literal["auto"]:

@@ -7,7 +7,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jaxtyping import Array, Float32
 
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
 from dragspace_jax.drag.state import Lanes, Point
@@ -27,12 +29,17 @@ class Adam:
 
     per_handle = False
 
-    def init(self, lanes: Lanes, coordinates: jax.Array) -> Any:
+    def arrays(self, **about: Any) -> dict[str, np.ndarray]:
+        """None."""
+        del about
+        return {}
+
+    def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> Any:
         """The moments of every lane."""
         del lanes
         return jax.vmap(_adam(0.0, 0.0).init)(coordinates)
 
-    def pull(self, lanes: Lanes, terms: Terms, pull: Pull) -> jax.Array:
+    def pull(self, lanes: Lanes, terms: Terms, pull: Pull) -> Float32[Array, "B={lanes.count} K"]:
         """[B, K], the gradient of each lane's loss; lanes do not touch each other, so one pull gives all."""
         del lanes
         handles = None if terms.handles is None else jnp.zeros_like(terms.handles)
@@ -44,7 +51,9 @@ class Adam:
         assert at is not None
         assert limits.rate is not None  # the loop hands over what it has just evaluated
 
-        def update(rate: jax.Array, gradient: jax.Array, memory: Any, at: jax.Array) -> tuple[Any, Any]:
+        def update(
+            rate: Float32[Array, ""], gradient: Float32[Array, " K"], memory: Any, at: Float32[Array, " K"]
+        ) -> tuple[Any, Any]:
             with jax.numpy_dtype_promotion("standard"):  # optax counts its steps in int32 and mixes them with floats
                 updates, memory = _adam(rate, momentum).update(gradient, memory)
             return optax.apply_updates(at, updates), memory
@@ -57,11 +66,11 @@ class Adam:
         return Proposal(coordinates=coordinates), memory
 
 
-def _adam(rate: jax.Array | float, momentum: float) -> optax.GradientTransformation:
+def _adam(rate: Float32[Array, ""] | float, momentum: float) -> optax.GradientTransformation:
     return optax.adam(rate, b1=momentum, b2=_BETA2, eps=_EPSILON)
 
 
-def stretch(descent: jax.Array, wanted: jax.Array) -> jax.Array:
+def stretch(descent: Float32[Array, " B"], wanted: Float32[Array, " B"]) -> Float32[Array, " B"]:
     """What to multiply steps by, [B], so that the loss falls as wanted; 1 where they lead uphill or nothing is wanted.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
 from dragspace_jax.drag import recipes
@@ -128,6 +129,11 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         arrays |= prior_arrays(model, space)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
+    direction = settings.method.direction
+    arrays = {
+        **direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=None),
+        **arrays,
+    }
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:
@@ -149,7 +155,7 @@ def published_method(settings: DragSettings, side: int) -> Method:
     return Method(objective=MotionSupervision(), direction=Adam(), size=size)
 
 
-def _points(name: str, points_yx: ArrayLike, config: Any) -> np.ndarray:
+def _points(name: str, points_yx: ArrayLike, config: Any) -> Float32[np.ndarray, "N 2"]:
     side = config.resolution
     try:
         points = np.array(points_yx, np.float32)  # a copy: the caller may use its array again
@@ -163,7 +169,7 @@ def _points(name: str, points_yx: ArrayLike, config: Any) -> np.ndarray:
     return points
 
 
-def _mask(mask: ArrayLike, side: int) -> np.ndarray:
+def _mask(mask: ArrayLike, side: int) -> Float32[np.ndarray, "H W"]:
     """[H, W] float32 of zeros and ones."""
     try:
         array = np.array(mask)

@@ -10,6 +10,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int32
 
 from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.loop import begin, step
@@ -19,7 +20,7 @@ from dragspace_jax.networks import Network
 
 def run_chunk(
     network: Network, lanes: Lanes, state: DragState, *, length: int, coordinates: bool
-) -> tuple[DragState, jax.Array, StepInfo]:
+) -> tuple[DragState, Int32[Array, " 1"], StepInfo]:
     """Up to `length` iterations, fewer once no lane runs any more.
 
     Returns:
@@ -30,11 +31,11 @@ def run_chunk(
     def told(info: StepInfo) -> StepInfo:
         return info if coordinates else dataclasses.replace(info, coordinates=None)
 
-    def goes_on(carry: tuple[DragState, jax.Array, StepInfo]) -> jax.Array:
+    def goes_on(carry: tuple[DragState, Int32[Array, ""], StepInfo]) -> Bool[Array, ""]:
         state, done, _ = carry
         return (done < length) & jnp.any(state.outcome == Outcome.RUNNING)
 
-    def once(carry: tuple[DragState, jax.Array, StepInfo]) -> tuple[DragState, jax.Array, StepInfo]:
+    def once(carry: tuple[DragState, Int32[Array, ""], StepInfo]) -> tuple[DragState, Int32[Array, ""], StepInfo]:
         state, done, trace = carry
         state, info = step(network, lanes, state)
         return state, done + 1, jax.tree.map(lambda kept, new: kept.at[done].set(new), trace, told(info))
@@ -59,9 +60,9 @@ def refill(
     lanes: Lanes,
     state: DragState,
     start: Start,
-    fresh: jax.Array,
-    fresh_rows: jax.Array,
-    used: jax.Array,
+    fresh: Bool[Array, " B"],
+    fresh_rows: Bool[Array, " N"],
+    used: Bool[Array, " B"],
 ) -> tuple[Lanes, DragState]:
     """Begin the edits of `start` in the lanes `fresh` bool [B], with the handles `fresh_rows` bool [N].
 
@@ -75,7 +76,12 @@ def refill(
 
 
 def moved(
-    lanes: Lanes, state: DragState, start: Start, lane_from: jax.Array, row_from: jax.Array, used: jax.Array
+    lanes: Lanes,
+    state: DragState,
+    start: Start,
+    lane_from: Int32[Array, " B_new"],
+    row_from: Int32[Array, " N_new"],
+    used: Bool[Array, " B_new"],
 ) -> tuple[Lanes, DragState]:
     """The same edits in other places.
 
@@ -90,7 +96,7 @@ def moved(
     return Lanes.of(start, base, first), _only(used, state)
 
 
-def _only(used: jax.Array, state: DragState) -> DragState:
+def _only(used: Bool[Array, " B"], state: DragState) -> DragState:
     """The state with nothing running in lanes that hold no edit."""
     outcome = jnp.where(used, state.outcome, jnp.full_like(state.outcome, Outcome.INVALID))
     return dataclasses.replace(state, outcome=outcome)

@@ -3,85 +3,166 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float32
 
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
-from dragspace_jax.drag.state import ByHandle, Lanes, Point
+from dragspace_jax.drag.metric import away_from, axes_of, model_metric, outside
+from dragspace_jax.drag.state import ByHandle, Lanes, Point, per_lane
+from dragspace_jax.spaces import Space
+from dragspace_jax.spaces.pca import PCA
 
 _HIGHEST = jax.lax.Precision.HIGHEST
+_LADDER = np.asarray([0.0, *np.logspace(0, 6, 25)], np.float32)
+"""Weights λ of the image that are tried."""
+_TINY = 1e-12
+
+
+class _Rows(NamedTuple):
+    """A step's equations, in the metric's own axes.
+
+    Attributes:
+      a: [N, 2, K], the handles' motion by coordinates.
+      spectrum: [B, K], of the metric.
+      lane: int32 [N].
+      damping: [N], added to the diagonal of S as a share of its mean over the lane.
+    """
+
+    a: jax.Array
+    spectrum: jax.Array
+    lane: jax.Array
+    damping: jax.Array
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LeastChange:
-    """Minimise ½ (c − c₀)ᵀ H (c − c₀) subject to the handles' motion A (c − c₀) = what is wanted of them.
+    """Of all changes that take the handles along, the one that changes least of the image and is still likely.
 
-    H = I + λ M: the prior of the space, and how much the image changes per coordinate where it should stay (`metric`
-    [K, K] in the edit's arrays). With S = A H⁻¹ Aᵀ, y ← (S + μ I)⁻¹ (v + A (c − c₀) + μ y), c ← c₀ + H⁻¹ Aᵀ y; v
-    is the way of the handles in this step. Its fixed point is v = 0 for any μ.
+    Minimise ½ (c − c₀)ᵀ H (c − c₀) with A (c − c₀) the handles' motion. H = I + λ M: the prior of a space in standard
+    deviations, and how much the image changes per coordinate where it should stay, M = V diag(m) Vᵀ (`rotation` V
+    [K, K] and `spectrum` m [K] in the edit's arrays). λ is the largest with which the whole change is no longer than
+    `stretch` times the shortest one, that of λ = 0. With S = A H⁻¹ Aᵀ, y ← (S + μ I)⁻¹ (v + A (c − c₀) + μ y), c ← c₀
+    + H⁻¹ Aᵀ y; v is the way of the handles in this step. Its fixed point is v = 0 for any μ.
 
     Attributes:
-      stiffness: λ.
-      mu: of the mean of S's diagonal.
+      stretch: how much longer than the shortest a change may be, for the sake of the image; from 1.
+      damping: μ, as a share of the mean of S's diagonal.
     """
 
-    stiffness: Any = 0.0
-    mu: Any = 0.02
+    stretch: Any = 2.0
+    damping: Any = 0.02
+    stiffness: Any = -1.0
 
     per_handle = True
 
-    def init(self, lanes: Lanes, coordinates: jax.Array) -> Any:
-        """Multipliers [N, 2], and H's factor [B, K, K]."""
-        width = coordinates.shape[1]
-        metric = lanes.arrays["metric"]
-        stiffness = jnp.broadcast_to(jnp.asarray(self.stiffness), (lanes.count,))
-        h = jnp.eye(width)[None] + stiffness[:, None, None] * metric
-        return {"multipliers": ByHandle(jnp.zeros_like(lanes.handles.start_yx)), "factor": jnp.linalg.cholesky(h)}
+    def arrays(
+        self,
+        *,
+        model: Any,
+        space: Space,
+        handles_yx: Float32[np.ndarray, "n 2"],
+        targets_yx: Float32[np.ndarray, "n 2"],
+        region: Bool[np.ndarray, "H W"] | None,
+    ) -> dict[str, np.ndarray]:
+        """The metric's axes, in principal components of W; other spaces have none, and all changes count alike."""
+        if not isinstance(space, PCA):
+            return {}
+        side = model.config.resolution
+        weights = away_from(handles_yx, targets_yx, side) if region is None else outside(region)
+        axes = axes_of(model_metric(model, space), weights)
+        return {"rotation": axes.rotation, "spectrum": axes.spectrum}
+
+    def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> ByHandle:
+        """The multipliers y [N, 2]."""
+        del coordinates
+        return ByHandle(jnp.zeros_like(lanes.handles.start_yx))
 
     def pull(self, lanes: Lanes, terms: Terms, pull: Pull) -> ByHandle:
-        """A [N, 2, K], each handle's rows."""
-        assert terms.handles is not None
+        """A [N, 2, K] along the metric's axes."""
+        places = terms.handles
+        assert places is not None
 
         def row(axis: int) -> jax.Array:
-            cotangent = jnp.zeros_like(terms.handles).at[:, axis].set(1.0)
-            return pull(Terms(loss=jnp.zeros_like(terms.loss), handles=cotangent))
+            return pull(Terms(loss=jnp.zeros_like(terms.loss), handles=jnp.zeros_like(places).at[:, axis].set(1.0)))
 
         rows = jnp.stack([row(0), row(1)], 1)
-        return ByHandle(jnp.where(lanes.handles.valid[:, None, None], rows, 0.0))
+        rows = jnp.where(lanes.handles.valid[:, None, None], rows, 0.0)
+        if "rotation" in lanes.arrays:
+            rotation = lanes.arrays["rotation"][lanes.handles.lane]
+            rows = jnp.einsum("nik,nkl->nil", rows, rotation, precision=_HIGHEST)
+        return ByHandle(rows)
 
-    def propose(self, lanes: Lanes, point: Point, limits: Limits, memory: Any) -> tuple[Proposal, Any]:
+    def propose(self, lanes: Lanes, point: Point, limits: Limits, memory: ByHandle) -> tuple[Proposal, ByHandle]:
         """The least change that moves every handle by at most `limits.radius` pixels towards its target."""
-        lane, handles = lanes.handles.lane, lanes.handles
+        handles, lane, count = lanes.handles, lanes.handles.lane, lanes.count
         assert point.coordinates is not None
         assert limits.radius is not None
-        rows, factor, last = point.pulled.value, memory["factor"], memory["multipliers"].value
         here, far = point.progress.handles_yx, point.progress.distances
-        share = jnp.minimum(1.0, limits.radius[lane] / jnp.maximum(far, 1e-9))
-        wanted = (handles.targets_yx - here) * share[:, None]
-        moved = point.coordinates - lanes.start
-        carried = jnp.einsum("nik,nk->ni", rows, moved[lane], precision=_HIGHEST)
-        pushed = jax.vmap(lambda f, r: jax.scipy.linalg.cho_solve((f, True), r.T).T)(factor[lane], rows)
+        spectrum = lanes.arrays.get("spectrum", jnp.zeros_like(lanes.start))
+        damping = jnp.broadcast_to(jnp.asarray(self.damping), (count,))[lane]
+        rows = _Rows(a=point.pulled.value, spectrum=spectrum, lane=lane, damping=damping)
 
-        count = rows.shape[0]
-        same = lane[:, None] == lane[None, :]
-        s = jnp.einsum("nik,mjk->nimj", rows, pushed, precision=_HIGHEST)
-        s = jnp.where(same[:, None, :, None], s, 0.0).reshape(2 * count, 2 * count)
-        diagonal = jnp.diagonal(s).reshape(count, 2)
-        mean = jax.ops.segment_sum(diagonal.sum(1), lane, num_segments=lanes.count) / jnp.maximum(
-            2 * jax.ops.segment_sum(handles.valid.astype(jnp.float32), lane, num_segments=lanes.count), 1.0
-        )
-        mu = (jnp.asarray(self.mu) * mean + 1e-12)[lane]
-        mu = jnp.where(handles.valid, mu, 1.0)[:, None]
-        right = wanted + carried + mu * last
-        matrix = s + jnp.diag(jnp.broadcast_to(mu, (count, 2)).reshape(-1))
-        multipliers = jnp.linalg.solve(matrix, right.reshape(-1)).reshape(count, 2)
-        multipliers = jnp.where(handles.valid[:, None], multipliers, 0.0)
-        change = jax.ops.segment_sum(
-            jnp.einsum("nik,ni->nk", pushed, multipliers, precision=_HIGHEST), lane, num_segments=lanes.count
-        )
-        predicted = here + jnp.einsum("nik,nk->ni", rows, (change - moved)[lane], precision=_HIGHEST)
-        memory = {**memory, "multipliers": ByHandle(multipliers)}
-        return Proposal(coordinates=lanes.start + change, predicted=ByHandle(predicted)), memory
+        moved = _rotated(lanes, point.coordinates - lanes.start)
+        carried = jnp.einsum("nik,nk->ni", rows.a, moved[lane], precision=_HIGHEST)
+        gap = jnp.where(handles.valid[:, None], handles.targets_yx - here, 0.0)
+        stiffness = self._stiffness(rows, gap + carried)
+        share = jnp.minimum(1.0, limits.radius[lane] / jnp.maximum(far, _TINY))
+        multipliers, change = _solve(rows, stiffness, gap * share[:, None] + carried, memory.value)
+        predicted = here + jnp.einsum("nik,nk->ni", rows.a, (change - moved)[lane], precision=_HIGHEST)
+        coordinates = lanes.start + _rotated_back(lanes, change)
+        return Proposal(coordinates=coordinates, predicted=ByHandle(predicted)), ByHandle(multipliers)
+
+    def _stiffness(self, rows: _Rows, motion: Float32[Array, "N 2"]) -> Float32[Array, " B"]:
+        """λ [B] for the whole motion [N, 2] from the start."""
+        count = rows.spectrum.shape[0]
+
+        def length(stiffness: Float32[Array, ""]) -> Float32[Array, " B"]:
+            change = _solve(rows, jnp.broadcast_to(stiffness, (count,)), motion, jnp.zeros_like(motion))[1]
+            return jnp.sqrt(jnp.sum(jnp.square(change), 1))
+
+        lengths = jax.lax.map(length, jnp.asarray(_LADDER))  # [J, B]
+        within = lengths <= jnp.broadcast_to(jnp.asarray(self.stretch), (count,))[None] * lengths[:1]
+        # The lengths rise with λ; rounding apart, the first that is too long ends the ladder.
+        steps = jnp.sum(jnp.cumprod(within.astype(jnp.int32), 0), 0)
+        chosen = jnp.asarray(_LADDER)[jnp.maximum(steps, 1) - 1]
+        fixed = jnp.broadcast_to(jnp.asarray(self.stiffness), (count,))
+        return jnp.where(fixed >= 0, fixed, chosen)
+
+
+def _solve(
+    rows: _Rows, stiffness: Float32[Array, " B"], motion: Float32[Array, "N 2"], last: Float32[Array, "N 2"]
+) -> tuple[Float32[Array, "N 2"], Float32[Array, "B K"]]:
+    """y [N, 2] and the change c − c₀ [B, K] for a motion [N, 2] from the start and the last y; λ [B]."""
+    count, lanes = rows.a.shape[0], rows.spectrum.shape[0]
+    pushed = rows.a / (1.0 + stiffness[:, None] * rows.spectrum)[rows.lane][:, None]
+    same = rows.lane[:, None] == rows.lane[None, :]
+    s = jnp.einsum("nik,mjk->nimj", rows.a, pushed, precision=_HIGHEST)
+    s = jnp.where(same[:, None, :, None], s, 0.0).reshape(2 * count, 2 * count)
+    diagonal = jnp.sum(jnp.diagonal(s).reshape(count, 2), 1)
+    held = 2.0 * per_lane((diagonal > 0).astype(jnp.float32), rows.lane, lanes)
+    mean = per_lane(diagonal, rows.lane, lanes) / jnp.maximum(held, 1.0)
+    # A handle that nothing moves, or that only fills up the arrays, has no equation of its own.
+    mu = jnp.where(diagonal > 0, rows.damping * mean[rows.lane] + _TINY, 1.0)
+    right = motion + mu[:, None] * last
+    y = jnp.linalg.solve(s + jnp.diag(jnp.repeat(mu, 2)), right.reshape(-1)).reshape(count, 2)
+    y = jnp.where((diagonal > 0)[:, None], y, 0.0)
+    change = jnp.einsum("nik,ni->nk", pushed, y, precision=_HIGHEST)
+    return y, jax.ops.segment_sum(change, rows.lane, num_segments=lanes)
+
+
+def _rotated(lanes: Lanes, change: Float32[Array, "B K"]) -> Float32[Array, "B K"]:
+    """A change of the coordinates [B, K] along the metric's axes."""
+    if "rotation" not in lanes.arrays:
+        return change
+    return jnp.einsum("bk,bkl->bl", change, lanes.arrays["rotation"], precision=_HIGHEST)
+
+
+def _rotated_back(lanes: Lanes, change: Float32[Array, "B K"]) -> Float32[Array, "B K"]:
+    if "rotation" not in lanes.arrays:
+        return change
+    return jnp.einsum("bl,bkl->bk", change, lanes.arrays["rotation"], precision=_HIGHEST)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32, Int32
 
 from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.method import Terms
@@ -102,7 +103,7 @@ def evaluate(network: Network, lanes: Lanes, state: DragState) -> Point:
     space, coordinates, base = charts
     first = state.iteration == 0
 
-    def terms(coordinates: jax.Array) -> tuple[Terms, Any]:
+    def terms(coordinates: Float32[Array, "rows K"]) -> tuple[Terms, Any]:
         styles = _styles(network, space, coordinates, base)
         return method.objective.evaluate(network, lanes, styles, image, state.accepted.carry, first)
 
@@ -117,13 +118,13 @@ def evaluate(network: Network, lanes: Lanes, state: DragState) -> Point:
     )
 
 
-def _styles(network: Network, space: Any, coordinates: jax.Array, base: Any) -> Styles:
+def _styles(network: Network, space: Any, coordinates: Float32[Array, "B K"], base: Any) -> Styles:
     """{name: [B, C]} of coordinates [B, K]."""
     styles = jax.vmap(lambda space, x, base: space.styles(network, x, base))(space, coordinates, base)
     return {name: style[:, 0] for name, style in styles.items()}
 
 
-def terminate(lanes: Lanes, accepted: Point, after: DragState) -> jax.Array:
+def terminate(lanes: Lanes, accepted: Point, after: DragState) -> Int32[Array, " B={lanes.count}"]:
     """The outcome of every lane, int32 [B], by the point it is at and the state after this iteration."""
     settings = lanes.settings
     finite = jnp.isfinite(accepted.loss) & jnp.all(jnp.isfinite(after.candidate), 1)
@@ -137,7 +138,7 @@ def terminate(lanes: Lanes, accepted: Point, after: DragState) -> jax.Array:
     return jnp.select(list(ends.values()), values, jnp.full(lanes.count, Outcome.RUNNING, jnp.int32))
 
 
-def freeze(lanes: Lanes, before: DragState, after: DragState, outcome: jax.Array) -> DragState:
+def freeze(lanes: Lanes, before: DragState, after: DragState, outcome: Int32[Array, " B={lanes.count}"]) -> DragState:
     """`after` with its outcome in the lanes that ran, the others as before; those that arrived now make no update."""
     lane = lanes.handles.lane
     running = before.outcome == Outcome.RUNNING

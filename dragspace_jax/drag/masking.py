@@ -6,6 +6,7 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
 from dragspace_jax.networks import Grid
 
@@ -13,7 +14,13 @@ _HIGHEST = jax.lax.Precision.HIGHEST
 _Taps = list[tuple[int, float]]
 
 
-def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array, *, grid: Grid) -> jax.Array:
+def mask_loss(
+    features: Float32[Array, "R R C"],
+    start_features: Float32[Array, "R R C"],
+    mask: Float32[Array, "H W"],
+    *,
+    grid: Grid,
+) -> Float32[Array, ""]:
     """How far the features have left the start where the image must stay, features resized to the image.
 
     Where the image is a whole number of times the map, the resized maps are never made: they would be (H/R)² times the
@@ -40,7 +47,7 @@ def mask_loss(features: jax.Array, start_features: jax.Array, mask: jax.Array, *
     return jnp.sum(change * slopes) / (side * side * features.shape[2])
 
 
-def _slopes(change: jax.Array, mask: jax.Array) -> jax.Array:
+def _slopes(change: Float32[Array, "R R C"], mask: Float32[Array, "H W"]) -> Float32[Array, "R R C"]:
     """The gradient of Σ mask · |resized change| by the change [R, R, C]."""
     grid, factor = change.shape[0], mask.shape[0] // change.shape[0]
     phases = mask.reshape(grid, factor, grid, factor).astype(jnp.int8)

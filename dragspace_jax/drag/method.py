@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import DragState, Lanes, Point, Progress
 from dragspace_jax.networks import Network, Styles
+from dragspace_jax.spaces import Space
 
 
 @jax.tree_util.register_dataclass
@@ -65,10 +68,11 @@ class Proposal:
     predicted: Any = None
 
 
-Pull = Callable[[Terms], jax.Array]
+Pull = Callable[[Terms], Float32[Array, "rows K"]]
 """Cotangents of the terms → of the coordinates: [B, K], or of each handle's own copy, [N, K], if `per_handle`."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What is wanted of the image."""
 
@@ -81,7 +85,13 @@ class Objective(Protocol):
         ...
 
     def evaluate(
-        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: Any, first: jax.Array
+        self,
+        network: Network,
+        lanes: Lanes,
+        styles: Styles,
+        image: Int32[Array, " N"],
+        carry: Any,
+        first: Bool[Array, " B"],
     ) -> tuple[Terms, tuple[Any, Progress]]:
         """The terms at some styles; differentiated by them.
 
@@ -99,6 +109,7 @@ class Objective(Protocol):
         ...
 
 
+@runtime_checkable
 class Direction(Protocol):
     """Where to go from a point."""
 
@@ -110,7 +121,26 @@ class Direction(Protocol):
         """
         ...
 
-    def init(self, lanes: Lanes, coordinates: jax.Array) -> Any:
+    def arrays(
+        self,
+        *,
+        model: Any,
+        space: Space,
+        handles_yx: Float32[np.ndarray, "n 2"],
+        targets_yx: Float32[np.ndarray, "n 2"],
+        region: Bool[np.ndarray, "H W"] | None,
+    ) -> dict[str, np.ndarray]:
+        """What it needs of an edit beside its points, made once on the host for the lanes' `arrays`.
+
+        Args:
+          model: what is edited.
+          space: the coordinates it moves in.
+          handles_yx, targets_yx: the edit's, pixels.
+          region: where the image may change; None: nobody said.
+        """
+        ...
+
+    def init(self, lanes: Lanes, coordinates: Float32[Array, "B K"]) -> Any:
         """Its memory before the first iteration, arrays [B, ...] and `ByHandle`s."""
         ...
 
@@ -123,6 +153,7 @@ class Direction(Protocol):
         ...
 
 
+@runtime_checkable
 class StepSize(Protocol):
     """How far to go, and whether to go back."""
 
@@ -135,11 +166,11 @@ class StepSize(Protocol):
         """Its state before the first iteration, arrays [B, ...]."""
         ...
 
-    def judge(self, lanes: Lanes, state: DragState, trial: Point) -> tuple[jax.Array, Any]:
+    def judge(self, lanes: Lanes, state: DragState, trial: Point) -> tuple[Bool[Array, " B"], Any]:
         """Whether to accept the trial, bool [B] (a lane's first one always is), and its state after that."""
         ...
 
-    def limits(self, lanes: Lanes, point: Point, size: Any, iteration: jax.Array) -> Limits:
+    def limits(self, lanes: Lanes, point: Point, size: Any, iteration: Int32[Array, " B"]) -> Limits:
         """How far the direction may go from the accepted point; iteration int32 [B], iterations done before."""
         ...
 

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32
 
 from dragspace_jax.networks import PatchReader
 from dragspace_jax.networks.grid import hat, span
 
 
-def distances(handles_yx: jax.Array, targets_yx: jax.Array) -> jax.Array:
+def distances(handles_yx: Float32[Array, "N 2"], targets_yx: Float32[Array, "N 2"]) -> Float32[Array, " N"]:
     """Distance of every handle [N, 2] to its target [N, 2] in pixels: [N]."""
     return jnp.sqrt(jnp.sum(jnp.square(targets_yx - handles_yx), -1))
 
 
-def magnitude(x: jax.Array) -> jax.Array:
+def magnitude(x: Float32[Array, "*shape"]) -> Float32[Array, "*shape"]:
     """|x| with slope zero at zero, as in torch; the slope of `jnp.abs` there is one."""
     return x * jax.lax.stop_gradient(jnp.sign(x))
 
 
 def motion_loss(
     reader: PatchReader,
-    handles_yx: jax.Array,
-    targets_yx: jax.Array,
-    valid: jax.Array,
+    handles_yx: Float32[Array, "N 2"],
+    targets_yx: Float32[Array, "N 2"],
+    valid: Bool[Array, " N"],
     radius: int,
-    tolerance: jax.Array,
-) -> jax.Array:
+    tolerance: Float32[Array, " N"],
+) -> Float32[Array, " N"]:
     """Pull the features around each handle one pixel towards its target.
 
     For a handle p farther than 1 px from its target: the mean over the pixels q whose stretched position lies within

@@ -6,10 +6,12 @@ The objective of a least-change drag: where a handle is, to a fraction of a pixe
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.method import Terms
 from dragspace_jax.drag.progress import progress_of
@@ -53,7 +55,13 @@ class PatchTracking:
         }
 
     def evaluate(
-        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: dict[str, Any], first: jax.Array
+        self,
+        network: Network,
+        lanes: Lanes,
+        styles: Styles,
+        image: Int32[Array, " N"],
+        carry: dict[str, Any],
+        first: Bool[Array, " B={lanes.count}"],
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The handles' places; see `Objective.evaluate`."""
         lane, last_yx = lanes.handles.lane, carry["handles_yx"].value
@@ -66,7 +74,7 @@ class PatchTracking:
         found = self.refined(frozen, reference, self.nearest(frozen, reference, last_yx, radius))
         found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, found))
         patch = self.patch(frozen, found)
-        gradient = _gradient(lambda p: self.patch(frozen, p), found)
+        gradient = _gradient(lambda p: self.patch(frozen, p), found, 1 / frozen.grid.scale)
         change = self.patch(reader, found) - patch
         places = found - _solved(gradient, change)
         residual = self.residual(patch, reference)
@@ -80,16 +88,18 @@ class PatchTracking:
     def _spacing(self, reader: PatchReader) -> int:
         return max(1, round(1 / reader.grid.scale))
 
-    def patch(self, reader: PatchReader, places: jax.Array) -> jax.Array:
+    def patch(self, reader: PatchReader, places: Float32[Array, "N 2"]) -> Float32[Array, "N P P C"]:
         """[N, P, P, C] around places [N, 2]."""
         spacing = self._spacing(reader)
         return reader.sampled(places - float(self.arm * spacing), count=2 * self.arm + 1, spacing=spacing)
 
-    def residual(self, patch: jax.Array, reference: jax.Array) -> jax.Array:
-        """Squared differences of patches [N, P, P, C] over the spread of the references: [N]."""
+    def residual(self, patch: Float32[Array, "N P P C"], reference: Float32[Array, "N P P C"]) -> Float32[Array, " N"]:
+        """Squared differences of patches over the spread of the references."""
         return jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
 
-    def nearest(self, reader: PatchReader, reference: jax.Array, last_yx: jax.Array, radius: int) -> jax.Array:
+    def nearest(
+        self, reader: PatchReader, reference: Float32[Array, "N P P C"], last_yx: Float32[Array, "N 2"], radius: int
+    ) -> Float32[Array, "N 2"]:
         """The whole pixel [N, 2] of the window whose patch is nearest."""
         spacing, window = self._spacing(reader), 2 * radius + 1
         centre = jnp.round(last_yx).astype(jnp.int32)
@@ -107,28 +117,37 @@ class PatchTracking:
         best = jnp.argmin(total.reshape(total.shape[0], -1), 1).astype(jnp.int32)
         return (centre + jnp.stack([best // window, best % window], 1) - radius).astype(jnp.float32)
 
-    def refined(self, reader: PatchReader, reference: jax.Array, places: jax.Array) -> jax.Array:
+    def refined(
+        self, reader: PatchReader, reference: Float32[Array, "N P P C"], places: Float32[Array, "N 2"]
+    ) -> Float32[Array, "N 2"]:
         """Gauss–Newton from whole pixels; a place that comes out worse stays where it was."""
 
-        def error(p: jax.Array) -> jax.Array:
+        def error(p: Float32[Array, "N 2"]) -> Float32[Array, " N"]:
             return jnp.sum(jnp.square(self.patch(reader, p) - reference), (1, 2, 3))
 
         refined = places
         for _ in range(_REFINEMENTS):
-            gradient = _gradient(lambda p: self.patch(reader, p), refined)
+            gradient = _gradient(lambda p: self.patch(reader, p), refined, 1 / reader.grid.scale)
             move = _solved(gradient, self.patch(reader, refined) - reference)
             refined = jnp.clip(refined - jnp.clip(move, -1.0, 1.0), 0.0, reader.side - 1.0)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 
 
-def _gradient(patch: Any, places: jax.Array) -> jax.Array:
-    """[N, m, 2]: how the patches [N, …] at places [N, 2] change with them."""
-    axes = [jnp.broadcast_to(jnp.asarray(axis, jnp.float32)[None], places.shape) for axis in ((1, 0), (0, 1))]
-    columns = [jax.jvp(patch, (places,), (axis,))[1].reshape(places.shape[0], -1) for axis in axes]
+def _gradient(
+    patch: Callable[[jax.Array], jax.Array], places: Float32[Array, "N 2"], pitch: float
+) -> Float32[Array, "N M 2"]:
+    """[N, m, 2]: how the patches [N, …] at places [N, 2] change with them, by differences over a `pitch` of pixels.
+
+    The slope of linear interpolation jumps at every position of the map; over a pitch it is a line between the jumps.
+    """
+    columns = []
+    for axis in ((0.5 * pitch, 0.0), (0.0, 0.5 * pitch)):
+        step = jnp.asarray(axis, jnp.float32)[None]
+        columns.append((patch(places + step) - patch(places - step)).reshape(places.shape[0], -1) / pitch)
     return jnp.stack(columns, -1)
 
 
-def _solved(gradient: jax.Array, change: jax.Array) -> jax.Array:
+def _solved(gradient: Float32[Array, "N M 2"], change: Float32[Array, "N ..."]) -> Float32[Array, "N 2"]:
     """(GᵀG)⁻¹ Gᵀ change: G [N, m, 2], change [N, …] → [N, 2]; differentiable by the change."""
     normal = jnp.einsum("nmi,nmj->nij", gradient, gradient, precision=_HIGHEST)
     right = jnp.einsum("nmi,nm->ni", gradient, change.reshape(change.shape[0], -1), precision=_HIGHEST)
@@ -138,6 +157,6 @@ def _solved(gradient: jax.Array, change: jax.Array) -> jax.Array:
     return jnp.stack([d * right[:, 0] - b * right[:, 1], a * right[:, 1] - b * right[:, 0]], 1) / determinant[:, None]
 
 
-def _spread(reference: jax.Array) -> jax.Array:
+def _spread(reference: Float32[Array, "N P P C"]) -> Float32[Array, " N"]:
     """How much a patch [N, P, P, C] varies: [N]."""
     return jnp.sum(jnp.square(reference - jnp.mean(reference, (1, 2), keepdims=True)), (1, 2, 3)) + 1e-12

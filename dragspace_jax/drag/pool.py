@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Int32
 
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.programs import Programs
@@ -195,7 +196,7 @@ class Pool:
         assert seat is not None  # only lanes that hold one finish
         return seat
 
-    def _note(self, steps: np.ndarray, told: StepInfo, executed: int) -> None:
+    def _note(self, steps: Int32[np.ndarray, " B"], told: StepInfo, executed: int) -> None:
         """Keep what a chunk told of each lane, and count its work: `executed` iterations by all devices together."""
         devices = len(self._programs.devices)
         for lane, seat in enumerate(self._seats):

@@ -1,7 +1,8 @@
 """Recipes of a drag: what everything means that nobody has said.
 
 `paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, and steps
-as long as a pace asks for. `published` is the loop of DragGAN as its authors run it.
+as long as a pace asks for. `published` is the loop of DragGAN as its authors run it. `least-change` takes the handles
+to their targets by the change that alters least of the picture.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from dragspace_jax.drag.least_change import LeastChange
+from dragspace_jax.drag.method import Method
+from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
+from dragspace_jax.drag.trust_region import TrustRegion
 from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_record
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
-RECIPES = ("paced", "published")
+RECIPES = ("paced", "published", "least-change")
 DEFAULT_RECIPE = "paced"
 PUBLISHED = DragSettings()
 PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
 """For components of W as they lie in W."""
+LEAST_CHANGE = DragSettings(steps=40, stall=6, radius_track=40.0)
+LEAST_CHANGE_COMPONENTS = 64
+"""Whitened, so that coordinates are standard deviations."""
+_ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above
 _WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
 PACED_IN_WORDS = {
@@ -92,6 +101,8 @@ def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     _check(name)
     if options.basis is not None or options.space is not None:
         return options
+    if name == "least-change":
+        return dataclasses.replace(options, space="pca", components=LEAST_CHANGE_COMPONENTS, whiten=1.0)
     return dataclasses.replace(options, space="pca" if name == "paced" else "w+")
 
 
@@ -111,9 +122,13 @@ def complete_settings(
     """
     _check(name)
     settings = PUBLISHED
+    block = min(128, max(4, resolution // 2))
     if name == "paced":
-        block = min(128, max(4, resolution // 2))
         settings = dataclasses.replace(PACED, learning_rate=_paced_rate(options), feature_block=block)
+    if name == "least-change":
+        method = Method(objective=PatchTracking(), direction=LeastChange(), size=TrustRegion(side=resolution))
+        tolerance = _ARRIVED * max(1.0, resolution / 256)
+        settings = dataclasses.replace(LEAST_CHANGE, feature_block=block, tolerance=tolerance, method=method)
     named = {field: value for field, value in (chosen or {}).items() if value is not None}
     return dataclasses.replace(settings, **named)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from jaxtyping import Array, Float32, UInt8
 
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.measure import measure
@@ -76,12 +77,12 @@ class DragResult:
         return f"<DragResult {self.id!r}: {self.outcome.label} after {self.steps} steps, {distances} px left>"
 
     @property
-    def ws(self) -> np.ndarray | None:
+    def ws(self) -> Float32[np.ndarray, "L D"] | None:
         """[L, D] float32, W+ of the final latents, for families that have one."""
         return None if self.latents is None else self.latents.ws
 
     @property
-    def distances(self) -> np.ndarray:
+    def distances(self) -> Float32[np.ndarray, " N"]:
         """[N], last distance of every handle to its target, pixels; empty if the edit is invalid."""
         if self.handles_yx is None or self.targets_yx is None:
             return np.zeros(0, np.float32)
@@ -95,7 +96,7 @@ class DragResult:
         """
         return None if self.edit is None else measure([self])[0].quality
 
-    def image(self) -> np.ndarray:
+    def image(self) -> UInt8[np.ndarray, "H W 3"]:
         """uint8 [H, W, 3], the image of the final latents. Raises ValueError: the edit is invalid and has none."""
         if self.edit is None:
             raise ValueError(f"the edit is invalid and has no image: {self.reason}")
@@ -133,6 +134,6 @@ class DragResult:
 
 
 @jax.jit
-def _decode(space: Any, coordinates: Any, base: Any) -> Any:
+def _decode(space: Any, coordinates: Float32[Array, "T K"], base: Any) -> Any:
     """Coordinates [T, K] of one edit → latents with a leading T."""
     return jax.vmap(lambda x: space.decode(x, base))(coordinates)

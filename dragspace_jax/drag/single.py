@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
 from dragspace_jax.drag.edit import EditRequest, make_edit
@@ -30,7 +31,7 @@ def drag_one(
     recipe: str = DEFAULT_RECIPE,
     space: Space | None = None,
     settings: DragSettings | None = None,
-    on_progress: Callable[[int, np.ndarray], None] | None = None,
+    on_progress: Callable[[int, Float32[np.ndarray, "N 2"]], None] | None = None,
 ) -> DragResult:
     """Drag the handles of one image to their targets.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32, Int32, Num
 
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.spaces import Space
@@ -41,26 +42,26 @@ def map_rows(lanes: Callable[..., Any], handles: Callable[..., Any], tree: Any, 
     return jax.tree.map(one, tree, *rest, is_leaf=lambda leaf: isinstance(leaf, ByHandle))
 
 
-def choose(chosen: jax.Array, lane: jax.Array, new: Any, old: Any) -> Any:
+def choose(chosen: Bool[Array, " B"], lane: Int32[Array, " N"], new: Any, old: Any) -> Any:
     """`new` in the lanes where chosen [B] holds and in their handles, `old` elsewhere; lane int32 [N]."""
     return choose_rows(chosen, chosen[lane], new, old)
 
 
-def choose_rows(by_lane: jax.Array, by_handle: jax.Array, new: Any, old: Any) -> Any:
+def choose_rows(by_lane: Bool[Array, " B"], by_handle: Bool[Array, " N"], new: Any, old: Any) -> Any:
     """`new` in the lanes by_lane [B] and in the handles by_handle [N], `old` elsewhere."""
 
-    def where(chosen: jax.Array) -> Callable[..., Any]:
+    def where(chosen: Bool[Array, " rows"]) -> Callable[..., Any]:
         return lambda n, o: jnp.where(chosen.reshape(chosen.shape + (1,) * (n.ndim - 1)), n, o)
 
     return map_rows(where(by_lane), where(by_handle), new, old)
 
 
-def take(tree: Any, lane_from: jax.Array, handle_from: jax.Array) -> Any:
+def take(tree: Any, lane_from: Int32[Array, " B_new"], handle_from: Int32[Array, " N_new"]) -> Any:
     """The lanes and handles of these indices, [B'] and [N'], int32."""
     return map_rows(lambda x: x[lane_from], lambda x: x[handle_from], tree)
 
 
-def per_lane(values: jax.Array, lane: jax.Array, lanes: int) -> jax.Array:
+def per_lane(values: Num[Array, " N"], lane: Int32[Array, " N"], lanes: int) -> Num[Array, " B={lanes}"]:
     """Sums of the handles' values [N] by lane: [B]."""
     return jax.ops.segment_sum(values, lane, num_segments=lanes)
 
@@ -122,7 +123,7 @@ class Lanes:
     start: jax.Array
 
     @classmethod
-    def of(cls, start: Start, base: Any, coordinates: jax.Array) -> Lanes:
+    def of(cls, start: Start, base: Any, coordinates: Float32[Array, "B K"]) -> Lanes:
         """The lanes of edits whose bases and first coordinates are known."""
         return cls(
             space=start.space,
@@ -162,12 +163,12 @@ class Progress:
     handles: ByHandle
 
     @property
-    def handles_yx(self) -> jax.Array:
+    def handles_yx(self) -> Float32[Array, "N 2"]:
         """[N, 2], positions as tracked."""
         return self.handles.value[0]
 
     @property
-    def distances(self) -> jax.Array:
+    def distances(self) -> Float32[Array, " N"]:
         """[N], distances to the targets."""
         return self.handles.value[1]
 
@@ -222,7 +223,7 @@ class DragState:
     outcome: jax.Array
 
     @property
-    def coordinates(self) -> jax.Array:
+    def coordinates(self) -> Float32[Array, "B K"]:
         """[B, K], where the edits are: the last accepted point, or the last update where all are accepted."""
         return self.candidate if self.accepted.coordinates is None else self.accepted.coordinates
 

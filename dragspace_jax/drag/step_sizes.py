@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int32
 
 from dragspace_jax.drag.method import Limits
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
@@ -23,12 +23,12 @@ class Rate:
     def init(self, lanes: Lanes) -> None:
         """Nothing to remember."""
 
-    def judge(self, lanes: Lanes, state: DragState, trial: Point) -> tuple[jax.Array, None]:
+    def judge(self, lanes: Lanes, state: DragState, trial: Point) -> tuple[Bool[Array, " B={lanes.count}"], None]:
         """Every step is accepted."""
         del state, trial
         return jnp.ones(lanes.count, bool), None
 
-    def limits(self, lanes: Lanes, point: Point, size: None, iteration: jax.Array) -> Limits:
+    def limits(self, lanes: Lanes, point: Point, size: None, iteration: Int32[Array, " B={lanes.count}"]) -> Limits:
         """The settings' learning rate."""
         return Limits(rate=jnp.asarray(lanes.settings.learning_rate))
 
@@ -44,10 +44,10 @@ class Schedule(Rate):
         the image; 0: it does not.
     """
 
-    half_life: Any = 0.0
-    slow_down: Any = 0.0
+    half_life: float | jax.Array = 0.0
+    slow_down: float | jax.Array = 0.0
 
-    def limits(self, lanes: Lanes, point: Point, size: None, iteration: jax.Array) -> Limits:
+    def limits(self, lanes: Lanes, point: Point, size: None, iteration: Int32[Array, " B={lanes.count}"]) -> Limits:
         """`learning_rate`, halved every `half_life` iterations, and in proportion to the way left below `slow_down`."""
         half_life, slow_down = jnp.asarray(self.half_life), jnp.asarray(self.slow_down)
         halvings = iteration.astype(jnp.float32) / jnp.where(half_life > 0, half_life, 1.0)
@@ -72,7 +72,7 @@ class Pace(Rate):
 
     side: int = dataclasses.field(metadata={"static": True})
 
-    def limits(self, lanes: Lanes, point: Point, size: None, iteration: jax.Array) -> Limits:
+    def limits(self, lanes: Lanes, point: Point, size: None, iteration: Int32[Array, " B={lanes.count}"]) -> Limits:
         """The learning rate, and by how much the motion loss falls where the handles move at the pace."""
         lane, far = lanes.handles.lane, point.progress.distances
         pace = jnp.asarray(lanes.settings.pace)[lane] * (self.side / PUBLISHED_SIDE)

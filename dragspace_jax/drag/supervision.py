@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int32
 
 from dragspace_jax.drag.masking import mask_loss
 from dragspace_jax.drag.method import Terms
@@ -43,7 +44,13 @@ class MotionSupervision:
         return carry
 
     def evaluate(
-        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: dict[str, Any], first: jax.Array
+        self,
+        network: Network,
+        lanes: Lanes,
+        styles: Styles,
+        image: Int32[Array, " N"],
+        carry: dict[str, Any],
+        first: Bool[Array, " B={lanes.count}"],
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The motion loss, [N] and summed by lane [B], with the mask's term; see `Objective.evaluate`."""
         settings, handles, side = lanes.settings, lanes.handles, network.grid.side

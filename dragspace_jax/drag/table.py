@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from dragspace_jax.drag.edit import Edit
 from dragspace_jax.drag.state import Handles, Start
@@ -58,7 +59,7 @@ class Table:
         for stack, leaf in zip(self._stacks, jax.tree.leaves(_parts(edit)), strict=True):
             stack[lane] = leaf
 
-    def rows(self, lane: int) -> np.ndarray:
+    def rows(self, lane: int) -> Int[np.ndarray, " N"]:
         """The lane's rows among the handles, in the edit's order."""
         return np.flatnonzero(self.owner == lane)
 

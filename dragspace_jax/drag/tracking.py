@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float32
 
 from dragspace_jax.networks import PatchReader
 from dragspace_jax.networks.grid import span
 
 
-def track(reader: PatchReader, reference: jax.Array, handles_yx: jax.Array, radius: int) -> jax.Array:
+def track(
+    reader: PatchReader, reference: Float32[Array, "N C"], handles_yx: Float32[Array, "N 2"], radius: int
+) -> Float32[Array, "N 2"]:
     """Find every handle again.
 
     Args:
@@ -33,6 +35,6 @@ def track(reader: PatchReader, reference: jax.Array, handles_yx: jax.Array, radi
     return found.astype(jnp.float32)
 
 
-def features_at(reader: PatchReader, points_yx: jax.Array) -> jax.Array:
+def features_at(reader: PatchReader, points_yx: Float32[Array, "N 2"]) -> Float32[Array, "N C"]:
     """Features at whole pixels [N, 2]: [N, C]."""
     return reader.patches(jnp.round(points_yx).astype(jnp.int32), 1)[:, 0, 0]

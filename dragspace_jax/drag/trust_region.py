@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32, Int32
 
 from dragspace_jax.drag.method import Limits
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
@@ -30,11 +31,13 @@ class TrustRegion:
 
     keeps = True
 
-    def init(self, lanes: Lanes) -> jax.Array:
+    def init(self, lanes: Lanes) -> Float32[Array, " B={lanes.count}"]:
         """The radius [B], pixels."""
         return jnp.broadcast_to(jnp.asarray(self.first) * (self.side / PUBLISHED_SIDE), (lanes.count,))
 
-    def judge(self, lanes: Lanes, state: DragState, trial: Point) -> tuple[jax.Array, jax.Array]:
+    def judge(
+        self, lanes: Lanes, state: DragState, trial: Point
+    ) -> tuple[Bool[Array, " B={lanes.count}"], Float32[Array, " B={lanes.count}"]]:
         """Whether the trial comes nearer than the last accepted point, and the radius after it."""
         first = state.iteration == 0
         lane = lanes.handles.lane
@@ -53,7 +56,13 @@ class TrustRegion:
         new = jnp.where(nearer, jnp.minimum(radius * grown, most), jnp.minimum(radius, asked) * 0.5)
         return accepts, jnp.where(first, radius, jnp.maximum(new, 0.1))
 
-    def limits(self, lanes: Lanes, point: Point, size: jax.Array, iteration: jax.Array) -> Limits:
+    def limits(
+        self,
+        lanes: Lanes,
+        point: Point,
+        size: Float32[Array, " B={lanes.count}"],
+        iteration: Int32[Array, " B={lanes.count}"],
+    ) -> Limits:
         """The radius."""
         del iteration
         return Limits(radius=size)

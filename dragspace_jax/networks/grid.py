@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Float32, Int32, Real
 
 
-def hat(distance: jax.Array) -> jax.Array:
+def hat(distance: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The weight of linear interpolation at a distance in index units."""
     return jnp.maximum(0.0, 1.0 - jnp.abs(distance))
 
 
-def span(origins: jax.Array, size: int) -> jax.Array:
-    """Whole positions counted from each origin: int32 [B] → [B, size]."""
+def span(origins: Int32[Array, " B"], size: int) -> Int32[Array, "B {size}"]:
+    """Whole positions counted from each origin."""
     offsets = jnp.arange(size, dtype=jnp.int32)
     return origins[:, None] + offsets[None, :]
 
@@ -50,8 +50,8 @@ class Grid:
         whole = self == Grid.over(self.side, self.size) and self.side % self.size == 0
         return self.side // self.size if whole else None
 
-    def position(self, pixels: jax.Array) -> jax.Array:
-        """Where pixels lie on the map, clamped to it, float32."""
+    def position(self, pixels: Real[Array, "*shape"]) -> Float32[Array, "*shape"]:
+        """Where pixels lie on the map, clamped to it."""
         place = (pixels.astype(jnp.float32) + 0.5) * self.scale + (self.margin - 0.5)
         return jnp.clip(place, 0.0, self.size - 1.0)
 
@@ -60,7 +60,7 @@ class Grid:
         whole = self.scale == 1.0 and float(self.margin).is_integer()
         return min(self.size, pixels if whole else math.ceil((pixels - 1) * self.scale) + 2)
 
-    def resize_weights(self) -> jax.Array:
-        """The bilinear resize of an axis of the map to the image: [side, size] float32."""
+    def resize_weights(self) -> Float32[Array, "{self.side} {self.size}"]:
+        """The bilinear resize of an axis of the map to the image."""
         position = self.position(jnp.arange(self.side, dtype=jnp.int32))
         return hat(position[:, None] - jnp.arange(self.size, dtype=jnp.float32)[None, :])

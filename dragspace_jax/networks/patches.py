@@ -11,6 +11,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
 
 from dragspace_jax.networks.grid import Grid, hat
 
@@ -39,15 +40,15 @@ class PatchReader:
         """Side of the image in pixels."""
         return self.grid.side
 
-    def patches(self, first_yx: jax.Array, size: int) -> jax.Array:
+    def patches(self, first_yx: Int32[Array, "N 2"], size: int) -> Float[Array, "N {size} {size} C"]:
         """Resized features at whole pixels, a patch a handle.
 
         Args:
-          first_yx: int32 [N, 2], the patches' first pixels.
+          first_yx: the patches' first pixels.
           size: side of the patches; a window must cover what they read of the map.
 
         Returns:
-          [N, size, size, C], zero outside the image.
+          The patches, zero outside the image.
         """
         count = first_yx.shape[0]
         if self.origin_yx is None:
@@ -56,23 +57,25 @@ class PatchReader:
             rows, origins = jnp.arange(count, dtype=jnp.int32), self.origin_yx
         return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
 
-    def sampled(self, first_yx: jax.Array, *, count: int, spacing: int) -> jax.Array:
+    def sampled(
+        self, first_yx: Float[Array, "N 2"], *, count: int, spacing: int
+    ) -> Float[Array, "N {count} {count} C"]:
         """Features at points between pixels, on a small grid a handle; outside the image, those of its edge.
 
         Args:
-          first_yx: float32 [N, 2], the grids' first points, in pixels.
+          first_yx: the grids' first points, in pixels.
           count: points a side.
           spacing: pixels between two points.
 
         Returns:
-          [N, count, count, C]; differentiable by the features and by the points.
+          The features; differentiable by the map and by the points.
         """
         rows = self.image if self.origin_yx is None else jnp.arange(first_yx.shape[0], dtype=jnp.int32)
         origins = jnp.zeros_like(first_yx, jnp.int32) if self.origin_yx is None else self.origin_yx
         steps = spacing * jnp.arange(count, dtype=jnp.float32)
         places = self.grid.position(first_yx[:, None, :] + steps[None, :, None]) - origins.astype(jnp.float32)[:, None]
 
-        def one(row: jax.Array, places: jax.Array) -> jax.Array:
+        def one(row: Int32[Array, ""], places: Float[Array, "P 2"]) -> Float[Array, "P P C"]:
             reach = min(self.grid.positions_under((count - 1) * spacing + 1) + 1, *self.features.shape[1:3])
             limit = jnp.asarray(self.features.shape[1:3], jnp.int32) - reach
             first = jnp.clip(jnp.floor(jax.lax.stop_gradient(places[0])).astype(jnp.int32), 0, limit)
@@ -85,8 +88,10 @@ class PatchReader:
 
         return jax.vmap(one)(rows, places)
 
-    def _patch(self, row: jax.Array, origin_yx: jax.Array, first_yx: jax.Array, *, size: int) -> jax.Array:
-        """features[row], which begin at `origin_yx`; `first_yx` in pixels → [size, size, C]."""
+    def _patch(
+        self, row: Int32[Array, ""], origin_yx: Int32[Array, " 2"], first_yx: Int32[Array, " 2"], *, size: int
+    ) -> Float[Array, "{size} {size} C"]:
+        """A patch of features[row], which begin at `origin_yx`; `first_yx` in pixels."""
         extent, channels = self.features.shape[1:3], self.features.shape[3]
         reach = min(self.grid.positions_under(size), extent[0])
         starts, weights = [], []

@@ -8,17 +8,18 @@ A `Model` is what a user loads. `prepare` makes it ready for edits of one kind, 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-import jax
+from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.networks.grid import Grid
 from dragspace_jax.networks.patches import PatchReader
 
-Styles = Mapping[str, jax.Array]
+Styles = Mapping[str, Float[Array, "B _"]]
 """Style vectors by the name of the convolution that they modulate, each [B, C]."""
 
 
+@runtime_checkable
 class Network(Protocol):
     """A model made ready for edits of one kind; a pytree."""
 
@@ -36,25 +37,26 @@ class Network(Protocol):
         """Latents, their arrays with a leading B, to styles; `names`: only these."""
         ...
 
-    def image(self, styles: Styles) -> jax.Array:
-        """Styles to images [B, H, W, 3] float32, nominally in [-1, 1]."""
+    def image(self, styles: Styles) -> Float32[Array, "B H W C"]:
+        """Styles to images, nominally in [-1, 1]."""
         ...
 
     def image_and_features(self, styles: Styles) -> tuple[jax.Array, jax.Array]:
         """Styles to images and whole feature maps [B, R, R, C] float32, in one pass."""
         ...
 
-    def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
+    def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near points: at least as far around each as the network was prepared for.
 
         Args:
           styles: of B images.
-          points_yx: [N, 2], pixels.
-          image: int32 [N], which of the B images each point is on.
+          points_yx: in pixels.
+          image: which of the B images each point is on.
         """
         ...
 
 
+@runtime_checkable
 class Config(Protocol):
     """What is known of a model before it is made ready."""
 
@@ -69,6 +71,7 @@ class Config(Protocol):
         ...
 
 
+@runtime_checkable
 class Model(Protocol):
     """What a user loads."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float64
 
 from dragspace_jax.spaces.base import SpaceError
 
@@ -27,24 +28,25 @@ def check_count(components: int | None, limits: Mapping[str, int]) -> int:
     limit, most = min(limits.items(), key=lambda item: item[1])
     if components is None:
         return most
-    if not isinstance(components, int | np.integer) or not 1 <= components <= most:
+    whole = isinstance(components, int | np.integer)  # pyright: ignore[reportUnnecessaryIsInstance]  # users' input
+    if not whole or not 1 <= components <= most:
         raise SpaceError(f"components is {components}; it must be a whole number from 1 to {most} ({limit})")
     return int(components)
 
 
 def principal_axes(
-    moments: np.ndarray, components: int, *, mean_square: float, exactly: bool
-) -> tuple[np.ndarray, np.ndarray]:
+    moments: Float64[np.ndarray, "D D"], components: int, *, mean_square: float, exactly: bool
+) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, "K D"]]:
     """The leading eigenvectors of a symmetric matrix of second moments.
 
     Args:
-      moments: [D, D] float64.
+      moments: the matrix.
       components: number K of them.
       mean_square: of the samples' largest coordinate; what varies by less than its rounding does not vary.
       exactly: raise if fewer directions vary; otherwise give those.
 
     Returns:
-      variance [K], falling, and components [K, D], orthonormal, each with its largest entry positive, float64.
+      The variance, falling, and the components, orthonormal, each with its largest entry positive.
 
     Raises:
       SpaceError: the samples are not finite, do not vary at all, or in fewer than K directions.

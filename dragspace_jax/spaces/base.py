@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import jax
+from jaxtyping import Array, Float
 
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.networks import Styles
@@ -34,13 +35,13 @@ class Space(ABC):
         """Raises SpaceError if the space does not fit the model."""
 
     @abstractmethod
-    def encode(self, network: Any, latents: Any) -> tuple[jax.Array, Any]:
-        """One image's latents → coordinates [K] and the base."""
+    def encode(self, network: Any, latents: Any) -> tuple[Float[Array, " K"], Any]:
+        """One image's latents to coordinates and the base."""
 
     @abstractmethod
-    def decode(self, coordinates: jax.Array, base: Any) -> Any:
-        """Coordinates [K] and the base → one image's latents; of what was encoded, the same ones."""
+    def decode(self, coordinates: Float[Array, " K"], base: Any) -> Any:
+        """Coordinates and the base to one image's latents; of what was encoded, the same ones."""
 
-    def styles(self, network: Any, coordinates: jax.Array, base: Any) -> Styles:
-        """Coordinates [K] and the base → styles {name: [1, C]}; a space may know a shorter way than through latents."""
+    def styles(self, network: Any, coordinates: Float[Array, " K"], base: Any) -> Styles:
+        """Coordinates and the base to styles {name: [1, C]}; a space may know a shorter way than through latents."""
         return network.styles(jax.tree.map(lambda leaf: leaf[None], self.decode(coordinates, base)))

@@ -12,6 +12,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from dragspace_jax.spaces.axes import check_count, principal_axes
@@ -35,10 +36,10 @@ class Displacement(Basis):
     def dim(self, w_dim: int) -> int:
         return self.components.shape[0]
 
-    def coordinates(self, moving: jax.Array) -> jax.Array:
+    def coordinates(self, moving: Float[Array, "n D"]) -> Float[Array, " K"]:
         return jnp.zeros(self.components.shape[0], moving.dtype)
 
-    def displaced(self, coordinates: jax.Array) -> jax.Array:
+    def displaced(self, coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
         scaled = coordinates * self.scale
         return jnp.einsum("k,knd->nd", scaled, self.components, precision=jax.lax.Precision.HIGHEST)
 

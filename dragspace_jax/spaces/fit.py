@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Float32, Float64, Int, Int32
 
 from dragspace_jax.spaces.axes import check_count, principal_axes, sample_limits
 from dragspace_jax.spaces.base import SpaceError
@@ -25,11 +26,13 @@ BATCH = 4096
 _AXIS = "samples"
 _AHEAD = 8  # batches that may be under way before the host waits
 
-Moments = tuple[jax.Array, jax.Array]
+Moments = tuple[Float64[Array, " D"], Float64[Array, "D D"]]
 
 
-def draw(mapping: Mapping, seed: int | jax.Array, index: int | jax.Array, label: jax.Array | None) -> jax.Array:
-    """Batch `index` of the samples that a seed names: w [BATCH, D] float32."""
+def draw(
+    mapping: Mapping, seed: int | Int[Array, ""], index: int | Int[Array, ""], label: Float[Array, " c_dim"] | None
+) -> Float32[Array, "B D"]:
+    """Batch `index` of the samples that a seed names: B = `BATCH` of w."""
     key = jax.random.fold_in(jax.random.key(seed), index)
     z = jax.random.normal(key, (BATCH, mapping.z_dim), jnp.float32)
     c = None if label is None else jnp.broadcast_to(label[None], (BATCH, label.shape[0]))
@@ -41,11 +44,11 @@ def draw(mapping: Mapping, seed: int | jax.Array, index: int | jax.Array, label:
 def _add(
     moments: Moments,
     mapping: Mapping,
-    label: jax.Array | None,
-    place: jax.Array,
+    label: Float[Array, " c_dim"] | None,
+    place: Int32[Array, " 3"],
     sharding: NamedSharding,
 ) -> Moments:
-    """Add a batch to the sums [D] and [D, D], float64. place int32 [3]: seed, batch, samples that count."""
+    """Add a batch to the sums of w and of its outer products. `place`: seed, batch, samples that count."""
     w = jax.lax.with_sharding_constraint(draw(mapping, place[0], place[1], label), sharding)
     counted = (jnp.arange(BATCH, dtype=jnp.int32) < place[2])[:, None]
     exact = jnp.where(counted, w, jnp.zeros((), w.dtype)).astype(jnp.float64)
@@ -58,7 +61,7 @@ def fit_pca(
     samples: int = DEFAULT_SAMPLES,
     components: int | None = None,
     seed: int = 0,
-    label: jax.Array | None = None,
+    label: Float[Array, " c_dim"] | None = None,
     layers: int | None = None,
     shared: bool = False,
     devices: Sequence[Any] | None = None,
@@ -75,7 +78,7 @@ def fit_pca(
       samples: number of latents; memory does not depend on it.
       components: number K; None: all that the samples span, min(D, samples − 1) at most.
       seed: of the latents.
-      label: [c_dim], for conditional models.
+      label: for conditional models.
       layers, shared: the space's settings; layers None: the published 6, or all of a model that has fewer.
       devices: where to run; None: all local devices.
       on_progress: called with the number of samples done.
@@ -113,11 +116,11 @@ def _moments(
     mapping: Mapping,
     samples: int,
     seed: int,
-    label: jax.Array | None,
+    label: Float[Array, " c_dim"] | None,
     devices: Sequence[Any] | None,
     on_progress: Callable[[int], None] | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of w [D] and of its outer products [D, D], float64."""
+) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]]:
+    """Sums of w and of its outer products."""
     chosen = list(jax.local_devices() if devices is None else devices)
     if not chosen:
         raise SpaceError("devices is empty; leave it out to take all of them")

@@ -12,6 +12,7 @@ from abc import abstractmethod
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.stylegan2 import Generator, Latents, Styles
@@ -51,20 +52,21 @@ class LayerSpace(Space):
         """Number K of coordinates, for a W of width D."""
 
     @abstractmethod
-    def coordinates(self, moving: jax.Array) -> jax.Array:
-        """Coordinates [K] of the moving layers' latents [n, D]."""
+    def coordinates(self, moving: Float[Array, "n D"]) -> Float[Array, " K"]:
+        """Coordinates of the moving layers' latents."""
 
     @abstractmethod
-    def displaced(self, coordinates: jax.Array) -> jax.Array:
-        """The latents [n, D] that coordinates [K] express, without the residual; [1, D] if they share one vector."""
+    def displaced(self, coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
+        """The latents that coordinates express, without the residual."""
 
-    def residual(self, moving: jax.Array, coordinates: jax.Array) -> jax.Array:
-        """What is left of the moving layers [n, D] beside their coordinates."""
+    def residual(self, moving: Float[Array, "n D"], coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
+        """What is left of the moving layers beside their coordinates."""
         return moving - self.displaced(coordinates)
 
     def check(self, model: Generator) -> None:
         """Raises SpaceError if the space does not fit the model."""
-        if not isinstance(self.layers, int | np.integer) or not 1 <= self.layers <= model.config.num_ws:
+        whole = isinstance(self.layers, int | np.integer)  # pyright: ignore[reportUnnecessaryIsInstance]  # users' input
+        if not whole or not 1 <= self.layers <= model.config.num_ws:
             raise SpaceError(f"layers is {self.layers}; the model has {model.config.num_ws} layers of W+")
         if self.model and self.model != fingerprint(model):
             raise SpaceError(
@@ -77,8 +79,8 @@ class LayerSpace(Space):
         if width != model.config.w_dim:
             raise SpaceError(f"the basis is of a W of width {width}; the model's is {model.config.w_dim}")
 
-    def encode(self, network: PreparedSynthesis, latents: Latents) -> tuple[jax.Array, LayerBase]:
-        """ws [L, D], offsets [C] → coordinates [K] and the base."""
+    def encode(self, network: PreparedSynthesis, latents: Latents) -> tuple[Float[Array, " K"], LayerBase]:
+        """ws [L, D], offsets [C] → coordinates and the base."""
         moving = latents.ws[: self.layers]
         coordinates = self.coordinates(moving)
         fixed = [name for name, layer in network.layer_of().items() if layer >= self.layers]
@@ -86,13 +88,13 @@ class LayerSpace(Space):
         residual = self.residual(moving, coordinates)
         return coordinates, LayerBase(latents=latents, residual=residual, styles=styles)
 
-    def decode(self, coordinates: jax.Array, base: LayerBase) -> Latents:
-        """Coordinates [K] → ws [L, D], offsets [C]."""
+    def decode(self, coordinates: Float[Array, " K"], base: LayerBase) -> Latents:
+        """Coordinates → ws [L, D], offsets [C]."""
         ws = base.latents.ws.at[: self.layers].set(base.residual + self.displaced(coordinates))
         return dataclasses.replace(base.latents, ws=ws)
 
-    def styles(self, network: PreparedSynthesis, coordinates: jax.Array, base: LayerBase) -> Styles:
-        """Coordinates [K] → styles {name: [1, C]}; only the moving layers go through the affine maps."""
+    def styles(self, network: PreparedSynthesis, coordinates: Float[Array, " K"], base: LayerBase) -> Styles:
+        """Coordinates → styles {name: [1, C]}; only the moving layers go through the affine maps."""
         moved = [name for name, layer in network.layer_of().items() if layer < self.layers]
         return {**base.styles, **network.styles(_one(self.decode(coordinates, base)), moved)}
 
@@ -102,6 +104,6 @@ def _one(latents: Latents) -> Latents:
     return jax.tree.map(lambda leaf: leaf[None], latents)
 
 
-def broadcast_layers(vector: jax.Array, layers: int) -> jax.Array:
-    """One w [D] for every moving layer: [n, D]."""
+def broadcast_layers(vector: Float[Array, " D"], layers: int) -> Float[Array, "{layers} D"]:
+    """One vector for every moving layer."""
     return jnp.broadcast_to(vector[None], (layers, vector.shape[0]))

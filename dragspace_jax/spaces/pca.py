@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from dragspace_jax.spaces.base import SpaceError
 from dragspace_jax.spaces.layers import LayerSpace, broadcast_layers
@@ -88,14 +89,14 @@ class PCA(Basis):
     def dim(self, w_dim: int) -> int:
         return self.components.shape[0] * (1 if self.shared else self.layers)
 
-    def coordinates(self, moving: jax.Array) -> jax.Array:
+    def coordinates(self, moving: Float[Array, "n D"]) -> Float[Array, " K"]:
         centred = moving - broadcast_layers(self.mean, self.layers)
         per_layer = jnp.matmul(centred, self.components.T, precision=_HIGHEST) / broadcast_layers(
             self.scale, self.layers
         )
         return per_layer.mean(0) if self.shared else per_layer.reshape(-1)
 
-    def displaced(self, coordinates: jax.Array) -> jax.Array:
+    def displaced(self, coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
         per_layer = broadcast_layers(coordinates, self.layers) if self.shared else coordinates.reshape(self.layers, -1)
         scaled = per_layer * broadcast_layers(self.scale, self.layers)
         moved = jnp.matmul(scaled, self.components, precision=_HIGHEST)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from dragspace_jax.spaces.layers import LayerSpace, broadcast_layers
 
@@ -29,10 +30,10 @@ class WPlus(LayerSpace):
     def dim(self, w_dim: int) -> int:
         return self.layers * w_dim
 
-    def coordinates(self, moving: jax.Array) -> jax.Array:
+    def coordinates(self, moving: Float[Array, "n D"]) -> Float[Array, " K"]:
         return moving.reshape(-1)
 
-    def displaced(self, coordinates: jax.Array) -> jax.Array:
+    def displaced(self, coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
         return coordinates.reshape(self.layers, -1)
 
 
@@ -50,11 +51,11 @@ class W(LayerSpace):
     def dim(self, w_dim: int) -> int:
         return w_dim
 
-    def coordinates(self, moving: jax.Array) -> jax.Array:
+    def coordinates(self, moving: Float[Array, "n D"]) -> Float[Array, " K"]:
         return moving[0]
 
-    def displaced(self, coordinates: jax.Array) -> jax.Array:
+    def displaced(self, coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
         return broadcast_layers(coordinates, self.layers)
 
-    def residual(self, moving: jax.Array, coordinates: jax.Array) -> jax.Array:
+    def residual(self, moving: Float[Array, "n D"], coordinates: Float[Array, " K"]) -> Float[Array, "n D"]:
         return jnp.zeros_like(moving)

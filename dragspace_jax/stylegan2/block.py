@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
-import jax
 from flax import nnx
+from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
 
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.convolution import Kernel
@@ -18,11 +19,11 @@ from dragspace_jax.stylegan2.layers import Conv, Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.resample import normalised_taps, upsample_valid
 from dragspace_jax.stylegan2.tile import Tile
 
-Styles = Mapping[str, jax.Array]
+Styles = Mapping[str, Float[Array, "B _"]]
 """Affine outputs by the name of their convolution: {"b4.conv1": [B, C], "b4.torgb": [B, C], …}."""
 Kernels = Mapping[str, Kernel]
 """Weights made ready, by the name of their convolution; what is missing is made on the way."""
-Keys = tuple[jax.Array | None, jax.Array | None]
+Keys = tuple[PRNGKeyArray | None, PRNGKeyArray | None]
 NO_KERNELS: Kernels = MappingProxyType({})
 
 
@@ -33,12 +34,12 @@ class SynthesisBlock(nnx.Module):
         channels = config.block_channels(resolution)
         below = channels if resolution == 4 else config.block_channels(resolution // 2)
         taps = normalised_taps(config.resample_filter, gain=2.0)
-        layer = {"rngs": rngs, "clamp": config.conv_clamp, "use_noise": config.use_noise}
+        layer = partial(SynthesisLayer, rngs=rngs, clamp=config.conv_clamp, use_noise=config.use_noise)
         if resolution == 4:
             self.const = nnx.Param(rngs.params.normal((4, 4, channels)))
         else:
-            self.conv0 = SynthesisLayer(below, channels, config.w_dim, resolution, up=taps, **layer)
-        self.conv1 = SynthesisLayer(channels, channels, config.w_dim, resolution, up=None, **layer)
+            self.conv0 = layer(below, channels, config.w_dim, resolution, up=taps)
+        self.conv1 = layer(channels, channels, config.w_dim, resolution, up=None)
         self.has_torgb = config.architecture == "skip" or resolution == config.resolution
         if self.has_torgb:
             self.torgb = ToRGB(channels, config.img_channels, config.w_dim, rngs=rngs, clamp=config.conv_clamp)
@@ -60,7 +61,7 @@ class SynthesisBlock(nnx.Module):
         noise: Noise,
         keys: Keys = (None, None),
         kernels: Kernels = NO_KERNELS,
-        window: tuple[jax.Array, int] | None = None,
+        window: tuple[Int32[Array, "N 2"], int] | None = None,
     ) -> Tile:
         """The block's output before ToRGB; x is the block below's, or a tile of the constant.
 
@@ -83,7 +84,9 @@ class SynthesisBlock(nnx.Module):
             raised = raised.window(y.origin_yx, y.values.shape[1])
         return y.with_values(raised.values * gain + y.values)
 
-    def image(self, below: jax.Array | None, x: Tile, styles: Styles) -> jax.Array | None:
+    def image(
+        self, below: Float32[Array, "B r r img_channels"] | None, x: Tile, styles: Styles
+    ) -> Float32[Array, "B R R img_channels"] | None:
         """Add this block's ToRGB to the up-sampled image of the block below (whole maps)."""
         if below is not None:
             below = upsample_valid(Tile.whole(below).for_stencil().values, self.taps)

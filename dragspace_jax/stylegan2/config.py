@@ -48,11 +48,11 @@ _OPTIONAL_WIDTHS = ("mapping_features", "embed_features", "cmap_dim")
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 def _is_width(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) <= _WIDEST
+    return not isinstance(value, bool) and isinstance(value, Integral) and 1 <= int(value) <= _WIDEST
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,9 @@ class _NetworkConfig:
     def __post_init__(self) -> None:
         if isinstance(self.resolution, float) or self.resolution not in (8, 16, 32, 64, 128, 256, 512, 1024):
             raise ConfigError(f"resolution is {self.resolution}; it must be a power of two from 8 to 1024")
-        if not isinstance(self.channels, tuple) or not all(_is_width(c) for c in self.channels):
+        # What a file holds need not be of the type that is said here.
+        listed = isinstance(self.channels, tuple)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not listed or not all(_is_width(c) for c in self.channels):
             raise ConfigError(f"channels is {self.channels!r}; it must be a list of whole numbers from 1")
         if len(self.channels) != len(self.block_resolutions):
             raise ConfigError(
@@ -78,7 +80,8 @@ class _NetworkConfig:
         if self.architecture not in get_args(Architecture):
             raise ConfigError(f"architecture is {self.architecture!r}; known are {', '.join(get_args(Architecture))}")
         taps = self.resample_filter
-        if not isinstance(taps, tuple) or len(taps) != 4 or not all(map(_finite, taps)) or not sum(taps) > 0:
+        listed = isinstance(taps, tuple)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not listed or len(taps) != 4 or not all(map(_finite, taps)) or not sum(taps) > 0:
             raise ConfigError(f"resample_filter is {taps!r}; four numbers of positive sum are supported")
         if self.conv_clamp is not None and not (_finite(self.conv_clamp) and self.conv_clamp > 0):
             raise ConfigError(f"conv_clamp is {self.conv_clamp!r}; it must be a positive number or null")

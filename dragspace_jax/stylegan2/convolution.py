@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jaxtyping import Array, Float
 
 from dragspace_jax.stylegan2.resample import interleave
 
@@ -43,13 +44,13 @@ class Kernel:
     @classmethod
     def of(
         cls,
-        weight: jax.Array,
+        weight: Float[Array, "3 3 I O"],
         *,
         transposed: bool,
         dtype: jnp.dtype | type = jnp.float32,
         platform: str | None = None,
     ) -> Kernel:
-        """weight [3, 3, I, O], made ready for values of type `dtype` on a platform (None: any)."""
+        """A weight made ready for values of type `dtype` on a platform (None: any)."""
         parts = [weight[rows, columns] for rows, columns in _PHASES] if transposed else [weight]
         # Tap by tap: a CPU reduces over leading axes fifty times slower.
         taps = [jnp.square(weight[i, j]) for i in range(weight.shape[0]) for j in range(weight.shape[1])]
@@ -70,8 +71,10 @@ def platform_of(tree: Any) -> str | None:
     return platforms.pop() if len(platforms) == 1 else None
 
 
-def convolve_valid(x: jax.Array, weight: jax.Array, *, stride: int = 1, platform: str | None = None) -> jax.Array:
-    """Cross-correlation without padding: x [B, h, w, I], weight [kh, kw, I, O] → [B, h', w', O].
+def convolve_valid(
+    x: Float[Array, "B h w I"], weight: Float[Array, "kh kw I O"], *, stride: int = 1, platform: str | None = None
+) -> Float[Array, "B (h-kh)//{stride}+1 (w-kw)//{stride}+1 O"]:
+    """Cross-correlation without padding.
 
     `platform` is what the program is compiled for; None leaves the choice to JAX's lowering.
     """
@@ -84,20 +87,24 @@ def convolve_valid(x: jax.Array, weight: jax.Array, *, stride: int = 1, platform
     return _multiply_patches(x, weight)
 
 
-def _patch_bytes(x: jax.Array, weight: jax.Array) -> int:
+def _patch_bytes(x: Float[Array, "B h w I"], weight: Float[Array, "kh kw I O"]) -> int:
     """Memory that all patches of x under the weight take."""
     batch, height, width, channels = x.shape
     rows, columns = weight.shape[:2]
     return batch * (height - rows + 1) * (width - columns + 1) * rows * columns * channels * x.dtype.itemsize
 
 
-def _convolve_by_xla(x: jax.Array, weight: jax.Array, *, stride: int) -> jax.Array:
+def _convolve_by_xla(
+    x: Float[Array, "B h w I"], weight: Float[Array, "kh kw I O"], *, stride: int
+) -> Float[Array, "B (h-kh)//{stride}+1 (w-kw)//{stride}+1 O"]:
     return jax.lax.conv_general_dilated(
         x, weight, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
-def _multiply_patches(x: jax.Array, weight: jax.Array) -> jax.Array:
+def _multiply_patches(
+    x: Float[Array, "B h w I"], weight: Float[Array, "kh kw I O"]
+) -> Float[Array, "B h-kh+1 w-kw+1 O"]:
     """The convolution of stride 1 as patches [B · h' · w', kh · kw · I] times a matrix."""
     rows, columns = weight.shape[:2]
     patches = _neighbours(_neighbours(x, columns, axis=2), rows, axis=1)
@@ -105,17 +112,17 @@ def _multiply_patches(x: jax.Array, weight: jax.Array) -> jax.Array:
     return flat.reshape(*patches.shape[:3], -1)
 
 
-def _neighbours(x: jax.Array, count: int, axis: int) -> jax.Array:
-    """Every position of x [B, h, w, C] beside its next `count` - 1 along an axis: [B, …, count·C]."""
+def _neighbours(x: Float[Array, "B h w C"], count: int, axis: int) -> Float[Array, "B _ _ {count}*C"]:
+    """Every position of x beside its next `count` - 1 along an axis."""
     length = x.shape[axis] - count + 1
     cuts = [jax.lax.slice_in_dim(x, i, i + length, axis=axis) for i in range(count)]
     return cuts[0] if count == 1 else jnp.concatenate(cuts, 3)
 
 
-def transposed_convolution(x: jax.Array, kernel: Kernel) -> jax.Array:
+def transposed_convolution(x: Float[Array, "B n n I"], kernel: Kernel) -> Float[Array, "B 2*n-1 2*n-1 O"]:
     """Stride-2 transposed 3×3 convolution of a map with margins, in its four phases.
 
-    x [B, n, n, I] → [B, 2n-1, 2n-1, O]: positions 1 … 2n-1 of the full result, those that the four-tap filter reads.
+    It gives the positions 1 … 2n-1 of the full result, those that the four-tap filter reads.
     An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 holds x[i]·w[1]: no tap meets an inserted zero.
     """
     # A row of zeros in front makes all four phases n × n; the position it stands for is cut off below.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from dragspace_jax.stylegan2.config import DiscriminatorConfig
 from dragspace_jax.stylegan2.layers import LRELU_GAIN, Conv, Dense, leaky_relu
@@ -17,7 +17,7 @@ from dragspace_jax.stylegan2.mapping import Mapping
 from dragspace_jax.stylegan2.resample import filter_valid, normalised_taps
 
 
-def _pad(x: jax.Array, margin: int) -> jax.Array:
+def _pad(x: Float[Array, "B h w C"], margin: int) -> Float[Array, "B h+2*{margin} w+2*{margin} C"]:
     return jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
 
@@ -37,8 +37,10 @@ class DiscriminatorBlock(nnx.Module):
         self.taps = normalised_taps(config.resample_filter, gain=1.0)
         self.clamp, self.keeps_image = config.conv_clamp, config.architecture == "skip"
 
-    def __call__(self, x: jax.Array | None, image: jax.Array | None) -> tuple[jax.Array, jax.Array | None]:
-        """x [B, R, R, C] or None at the top, image [B, R, R, 3] → x [B, R/2, R/2, C'], image or None."""
+    def __call__(
+        self, x: Float[Array, "B R R C"] | None, image: Float[Array, "B R R img_channels"] | None
+    ) -> tuple[Float[Array, "B R//2 R//2 O"], Float[Array, "B R//2 R//2 img_channels"] | None]:
+        """Features, None at the top, and the image, where there still is one, to those of half the side."""
         if self.has_fromrgb:
             assert image is not None  # given at the top, and kept by `skip`
             seen = leaky_relu(self.fromrgb(image), clamp=self.clamp)
@@ -54,8 +56,10 @@ class DiscriminatorBlock(nnx.Module):
         return y, image
 
 
-def append_minibatch_stddev(x: jax.Array, group_size: int, channels: int) -> jax.Array:
-    """Add `channels` maps of the standard deviation over groups of images: [B, h, w, C] → [B, h, w, C + channels].
+def append_minibatch_stddev(
+    x: Float[Array, "B h w C"], group_size: int, channels: int
+) -> Float[Array, "B h w C+{channels}"]:
+    """Add `channels` maps of the standard deviation over groups of images.
 
     Image b belongs to group b mod (B / group_size). Source: arXiv 1710.10196, section 3.
     """
@@ -83,8 +87,10 @@ class DiscriminatorEpilogue(nnx.Module):
         self.group_size, self.stddev_channels = config.mbstd_group_size, config.mbstd_num_channels
         self.clamp = config.conv_clamp
 
-    def __call__(self, x: jax.Array, image: jax.Array | None) -> jax.Array:
-        """x [B, 4, 4, C] → [B, 1] or [B, cmap_dim]."""
+    def __call__(
+        self, x: Float[Array, "B 4 4 C"], image: Float[Array, "B 4 4 img_channels"] | None
+    ) -> Float[Array, "B O"]:
+        """The features at 4 px → [B, 1] or [B, cmap_dim]."""
         if self.has_fromrgb:
             assert image is not None  # kept by `skip`
             x = x + leaky_relu(self.fromrgb(image))  # the published network does not clamp this one
@@ -117,13 +123,15 @@ class Discriminator(nnx.Module):
                 rngs=rngs,
             )
 
-    def __call__(self, images: jax.Array, c: jax.Array | None = None) -> jax.Array:
-        """images [B, H, W, 3], label c [B, c_dim] → logits [B, 1]."""
+    def __call__(
+        self, images: Float[Array, "B H W C"], c: Float[Array, "B c_dim"] | None = None
+    ) -> Float[Array, "B 1"]:
+        """Images and labels c to logits."""
         side = self.config.resolution
         if images.ndim != 4 or images.shape[1:] != (side, side, self.config.img_channels):
             raise ValueError(f"images have shape {images.shape}; the model takes [B, {side}, {side}, 3]")
-        x: jax.Array | None = None
-        image: jax.Array | None = images
+        x: Array | None = None
+        image: Array | None = images
         for resolution in self.config.block_resolutions[:0:-1]:
             x, image = getattr(self, f"b{resolution}")(x, image)
         assert x is not None  # every model has a block above 4 px

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, Float32, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from dragspace_jax.stylegan2.config import GeneratorConfig
@@ -55,21 +55,21 @@ class Generator(nnx.Module):
 
     def __call__(
         self,
-        z: jax.Array,
-        c: jax.Array | None = None,
+        z: Float[Array, "B Z"],
+        c: Float[Array, "B c_dim"] | None = None,
         *,
         psi: float = 1.0,
         cutoff: int | None = None,
         noise: Noise = "const",
-        key: jax.Array | None = None,
+        key: PRNGKeyArray | None = None,
         dtype: jnp.dtype | type = jnp.float32,
-    ) -> jax.Array:
-        """z [B, Z], label c [B, c_dim] → images [B, H, W, 3] float32, nominally in [-1, 1]."""
+    ) -> Float32[Array, "B H W C"]:
+        """z and labels c to images, nominally in [-1, 1]."""
         image = self.synthesis(self.mapping(z, c, psi=psi, cutoff=cutoff), noise=noise, key=key, dtype=dtype).image
         assert image is not None  # nothing stops below the top here
         return image
 
 
-def seed_to_z(seed: int, z_dim: int) -> np.ndarray:
-    """The published tools' latent of a seed: RandomState(seed).randn(1, Z), float32 [1, Z]."""
+def seed_to_z(seed: int, z_dim: int) -> Float32[np.ndarray, "1 {z_dim}"]:
+    """The published tools' latent of a seed: RandomState(seed).randn(1, Z)."""
     return np.random.RandomState(seed).randn(1, z_dim).astype(np.float32)

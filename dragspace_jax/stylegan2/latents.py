@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
 from dragspace_jax.errors import DragspaceError
@@ -76,7 +77,7 @@ def check_latents(config: GeneratorConfig, channels: Mapping[str, int], latents:
     )
 
 
-def _array(name: str, value: ArrayLike, expected: tuple[int, ...]) -> np.ndarray:
+def _array(name: str, value: ArrayLike, expected: tuple[int, ...]) -> Float32[np.ndarray, " ..."]:
     try:
         if np.iscomplexobj(value):
             raise ValueError("they are complex")

@@ -15,6 +15,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Float32, PRNGKeyArray
 
 from dragspace_jax.stylegan2.convolution import Kernel, convolve_valid, transposed_convolution
 from dragspace_jax.stylegan2.resample import Taps, filter_valid
@@ -25,18 +26,20 @@ LRELU_GAIN = math.sqrt(2.0)
 _HIGHEST = jax.lax.Precision.HIGHEST
 
 
-class Buffer(nnx.Variable):
+class Buffer(nnx.Variable[Array]):
     """A constant of the network that no optimiser moves: w_avg, noise maps."""
 
 
-def leaky_relu(x: jax.Array, gain: float = LRELU_GAIN, clamp: float | None = None) -> jax.Array:
+def leaky_relu(
+    x: Float[Array, "*shape"], gain: float = LRELU_GAIN, clamp: float | None = None
+) -> Float[Array, "*shape"]:
     """Leaky ReLU of slope 0.2, times `gain`, limited to ±`clamp` (a limit after the gain)."""
     y = jax.nn.leaky_relu(x, 0.2) * gain
     return y if clamp is None else jnp.clip(y, -clamp, clamp)
 
 
 class Dense(nnx.Module):
-    """A fully connected layer with equalised learning rate: x [..., I] → [..., O]."""
+    """A fully connected layer with equalised learning rate."""
 
     def __init__(
         self,
@@ -54,18 +57,18 @@ class Dense(nnx.Module):
         self.bias_gain = lr_multiplier
         self.activate = activate
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
         y = jnp.matmul(x, self.weight[...] * self.weight_gain, precision=_HIGHEST)
         y = y + jnp.broadcast_to(self.bias[...] * self.bias_gain, y.shape)
         return leaky_relu(y) if self.activate else y
 
 
-def demodulation(energy: jax.Array, style: jax.Array) -> jax.Array:
-    """1 / ‖weight · style‖ for every output channel: the weight's energy [I, O], style [B, I] → [B, O]."""
+def demodulation(energy: Float32[Array, "I O"], style: Float32[Array, "B I"]) -> Float32[Array, "B O"]:
+    """1 / ‖weight · style‖ for every output channel; `energy` is the weight's."""
     return jax.lax.rsqrt(jnp.matmul(jnp.square(style), energy, precision=_HIGHEST) + 1e-8)
 
 
-def _per_channel(style: jax.Array, dtype: jnp.dtype) -> jax.Array:
+def _per_channel(style: Float[Array, "B C"], dtype: jnp.dtype) -> Float[Array, "B 1 1 C"]:
     return style[:, None, None, :].astype(dtype)
 
 
@@ -101,14 +104,14 @@ class SynthesisLayer(nnx.Module):
     def __call__(
         self,
         x: Tile,
-        style: jax.Array,
+        style: Float32[Array, "B I"],
         *,
         noise: Noise,
-        key: jax.Array | None,
+        key: PRNGKeyArray | None,
         kernel: Kernel | None = None,
         gain: float = 1.0,
     ) -> Tile:
-        """x [B, h, w, I], style [B, I] → the tile this layer can compute of its output.
+        """The tile that this layer can compute of its output; x has I channels.
 
         `kernel` is what `kernel()` made, if it was made before; `gain` scales the result.
         """
@@ -126,8 +129,8 @@ class SynthesisLayer(nnx.Module):
         limit = None if self.clamp is None else self.clamp * gain
         return y.with_values(leaky_relu(values, LRELU_GAIN * gain, limit))
 
-    def _noise(self, y: Tile, noise: Noise, key: jax.Array | None) -> jax.Array:
-        """The noise under the tile, broadcastable to [B, h, w, 1]."""
+    def _noise(self, y: Tile, noise: Noise, key: PRNGKeyArray | None) -> Float[Array, "B h w 1"]:
+        """The noise under the tile."""
         if noise == "const":
             constant = y.cut_from(self.noise_const[...])
             return jnp.broadcast_to(constant[..., None], (*y.values.shape[:3], 1))
@@ -146,8 +149,8 @@ class ToRGB(nnx.Module):
         self.gain = 1.0 / math.sqrt(in_channels)
         self.clamp = clamp
 
-    def __call__(self, x: Tile, style: jax.Array) -> jax.Array:
-        """x [B, h, w, C], style [B, C] → [B, h, w, img_channels], float32 whatever the type of x."""
+    def __call__(self, x: Tile, style: Float32[Array, "B C"]) -> Float32[Array, "B h w img_channels"]:
+        """The image of a tile of C channels, float32 whatever the type of x."""
         y = convolve_valid(x.values * _per_channel(style * self.gain, x.values.dtype), self.weight[...])
         y = y.astype(jnp.float32)
         y = y + jnp.broadcast_to(self.bias[...], y.shape)
@@ -164,7 +167,7 @@ class Conv(nnx.Module):
         self.has_bias = bias
         self.gain = 1.0 / math.sqrt(in_channels * kernel * kernel)
 
-    def __call__(self, x: jax.Array, stride: int = 1) -> jax.Array:
-        """x [B, h, w, I] → [B, h', w', O], without padding."""
+    def __call__(self, x: Float[Array, "B h w I"], stride: int = 1) -> Float[Array, "B _ _ O"]:
+        """The convolution without padding."""
         y = convolve_valid(x, self.weight[...] * self.gain, stride=stride)
         return y + jnp.broadcast_to(self.bias[...].astype(y.dtype), y.shape) if self.has_bias else y

@@ -8,12 +8,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Float32
 
 from dragspace_jax.stylegan2.layers import Buffer, Dense
 
 
-def normalise_second_moment(x: jax.Array) -> jax.Array:
-    """Scale x [B, D] to unit mean square along D."""
+def normalise_second_moment(x: Float32[Array, "B D"]) -> Float32[Array, "B D"]:
+    """Scale x to unit mean square along D."""
     return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), 1, keepdims=True) + 1e-8)
 
 
@@ -48,8 +49,8 @@ class Mapping(nnx.Module):
             self.w_avg = Buffer(jnp.zeros((w_dim,), jnp.float32))
         self.z_dim, self.c_dim, self.num_ws, self.layers = z_dim, c_dim, num_ws, layers
 
-    def trunk(self, z: jax.Array | None, c: jax.Array | None) -> jax.Array:
-        """z [B, Z] and label c [B, c_dim] → w [B, D], before truncation and broadcasting.
+    def trunk(self, z: Float[Array, "B Z"] | None, c: Float[Array, "B c_dim"] | None) -> Float32[Array, "B D"]:
+        """z and label c to w, before truncation and broadcasting.
 
         Raises:
           ValueError: z or the label is missing or of the wrong shape.
@@ -71,9 +72,14 @@ class Mapping(nnx.Module):
         return x
 
     def __call__(
-        self, z: jax.Array, c: jax.Array | None = None, *, psi: float = 1.0, cutoff: int | None = None
-    ) -> jax.Array:
-        """z [B, Z] (and label c [B, c_dim]) → ws [B, L, D].
+        self,
+        z: Float[Array, "B Z"],
+        c: Float[Array, "B c_dim"] | None = None,
+        *,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+    ) -> Float32[Array, "B L D"]:
+        """z, and the label c of a model with classes, to ws.
 
         Truncation draws the first `cutoff` layers (None: all) towards w_avg: w_avg + psi · (w − w_avg).
         """

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.networks import Grid, PatchReader
 from dragspace_jax.stylegan2.block import Styles
@@ -57,12 +58,12 @@ class PreparedSynthesis:
         """{name of a convolution: index of the W+ layer that feeds it}."""
         return self.synthesis.layer_of()
 
-    def styles(self, latents: Latents, names: Collection[str] | None = None) -> dict[str, jax.Array]:
+    def styles(self, latents: Latents, names: Collection[str] | None = None) -> dict[str, Float32[Array, "B _"]]:
         """Latents with a leading B → {name: [B, C]}: the affine maps of ws, and the offsets."""
         return styles_of(self.synthesis, latents, names)
 
-    def image(self, styles: Styles) -> jax.Array:
-        """Styles to images [B, H, W, 3] float32."""
+    def image(self, styles: Styles) -> Float32[Array, "B H W C"]:
+        """Styles to images."""
         with self._precision():
             image = self.synthesis.render(styles, noise=self.noise, dtype=jnp.dtype(self.dtype)).image
         assert image is not None  # nothing stops below the top here
@@ -76,7 +77,7 @@ class PreparedSynthesis:
         assert seen.image is not None  # nothing stops below the top here
         return seen.image, seen.features[top].astype(jnp.float32)
 
-    def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
+    def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near N points, as `networks.Network` has it."""
         first = jnp.round(points_yx).astype(jnp.int32) - self.reach - 1
         origin = jnp.floor(self.grid.position(first)).astype(jnp.int32)
@@ -99,7 +100,9 @@ class PreparedSynthesis:
         return jax.default_matmul_precision("highest" if self.dtype == "float32" else "default")
 
 
-def styles_of(synthesis: Synthesis, latents: Latents, names: Collection[str] | None = None) -> dict[str, jax.Array]:
+def styles_of(
+    synthesis: Synthesis, latents: Latents, names: Collection[str] | None = None
+) -> dict[str, Float32[Array, "B _"]]:
     """Latents with a leading B → {name: [B, C]} for `names` (None: all convolutions)."""
     styles = synthesis.styles(latents.ws, names)
     moved = {name: styles[name] + offset for name, offset in latents.offsets.items() if name in styles}

@@ -8,6 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float32, PRNGKeyArray
 
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.latents import Latents
@@ -19,15 +20,17 @@ _PIXELS = 2**21  # of one batch: eight images of 512 px, two of 1024 px
 
 
 @partial(jax.jit, static_argnames=("noise", "dtype"))
-def _render(model: Generator, latents: Latents, key: jax.Array, *, noise: Noise, dtype: str) -> jax.Array | None:
+def _render(
+    model: Generator, latents: Latents, key: PRNGKeyArray, *, noise: Noise, dtype: str
+) -> Float32[Array, "B H W C"] | None:
     styles = styles_of(model.synthesis, latents)
     return model.synthesis.render(styles, noise=noise, key=key, dtype=jnp.dtype(dtype)).image
 
 
 def render_batches(
-    model: Generator, latents: np.ndarray | Latents, *, noise: Noise = "const", dtype: str = "float32"
-) -> Iterator[np.ndarray]:
-    """Render latents, or ws [n, L, D] alone, batch by batch; yields float32 [b, H, W, 3], n images in all.
+    model: Generator, latents: Float[np.ndarray, "n L D"] | Latents, *, noise: Noise = "const", dtype: str = "float32"
+) -> Iterator[Float32[np.ndarray, "b H W C"]]:
+    """Render latents, or ws alone, batch by batch; n images in all.
 
     The last batch is filled up with copies of its last latent, so that nothing is compiled twice. Random noise
     comes from a fixed key and differs from batch to batch.
@@ -44,7 +47,7 @@ def render_batches(
 
 
 def render_images(
-    model: Generator, latents: np.ndarray | Latents, *, noise: Noise = "const", dtype: str = "float32"
-) -> np.ndarray:
-    """All of the latents, or of ws [n, L, D] alone, at once: float32 [n, H, W, 3]."""
+    model: Generator, latents: Float[np.ndarray, "n L D"] | Latents, *, noise: Noise = "const", dtype: str = "float32"
+) -> Float32[np.ndarray, "n H W C"]:
+    """All of the latents, or of ws alone, at once."""
     return np.concatenate(list(render_batches(model, latents, noise=noise, dtype=dtype)))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 Taps = tuple[float, float, float, float]
 
@@ -22,19 +23,23 @@ def normalised_taps(resample_filter: Sequence[float], gain: float) -> Taps:
     return first, second, third, fourth
 
 
-def _axis_slice(x: jax.Array, axis: int, start: int, stop: int, stride: int = 1) -> jax.Array:
+def _axis_slice(
+    x: Float[Array, "B h w C"], axis: int, start: int, stop: int, stride: int = 1
+) -> Float[Array, "B _ _ C"]:
     return jax.lax.slice_in_dim(x, start, stop, stride, axis)
 
 
-def filter_valid(x: jax.Array, taps: Taps, stride: int = 1) -> jax.Array:
-    """Filter both spatial axes of x [B, h, w, C]: [B, (h-4)//stride+1, (w-4)//stride+1, C]."""
+def filter_valid(
+    x: Float[Array, "B h w C"], taps: Taps, stride: int = 1
+) -> Float[Array, "B (h-4)//{stride}+1 (w-4)//{stride}+1 C"]:
+    """Filter both spatial axes."""
     for axis in (1, 2):
         length = x.shape[axis] - 3
         x = sum(tap * _axis_slice(x, axis, i, i + length, stride) for i, tap in enumerate(taps))  # type: ignore[assignment]
     return x
 
 
-def interleave(even: jax.Array, odd: jax.Array, axis: int) -> jax.Array:
+def interleave(even: Float[Array, "*shape"], odd: Float[Array, "*shape"], axis: int) -> Float[Array, " ..."]:
     """Merge two arrays of one shape along `axis`: even[0], odd[0], even[1], …"""
     stacked = jnp.stack([even, odd], axis + 1)
     shape = list(even.shape)
@@ -42,8 +47,8 @@ def interleave(even: jax.Array, odd: jax.Array, axis: int) -> jax.Array:
     return stacked.reshape(shape)
 
 
-def upsample_valid(x: jax.Array, taps: Taps) -> jax.Array:
-    """Zero-insert and filter x [B, n+2, n+2, C], a map with a one-pixel margin: [B, 2n, 2n, C].
+def upsample_valid(x: Float[Array, "B h w C"], taps: Taps) -> Float[Array, "B 2*(h-2) 2*(w-2) C"]:
+    """Zero-insert and filter x, a map with a one-pixel margin, which is gone afterwards.
 
     Output 2i reads inputs i-1 and i, output 2i+1 reads i and i+1.
     """

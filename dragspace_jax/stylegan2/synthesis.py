@@ -11,6 +11,7 @@ from collections.abc import Collection
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
 
 from dragspace_jax.stylegan2.block import NO_KERNELS, Kernels, Keys, Styles, SynthesisBlock
 from dragspace_jax.stylegan2.config import GeneratorConfig
@@ -64,8 +65,10 @@ class Synthesis(nnx.Module):
         block, convolution = name.split(".")
         return getattr(getattr(self, block), convolution)
 
-    def styles(self, ws: jax.Array, names: Collection[str] | None = None) -> dict[str, jax.Array]:
-        """The affine maps: ws [B, L, D] → {name: [B, C]} for `names` (None: all convolutions).
+    def styles(
+        self, ws: Float[Array, "B L D"], names: Collection[str] | None = None
+    ) -> dict[str, Float32[Array, "B _"]]:
+        """The affine maps of ws: {name: [B, C]} for `names` (None: all convolutions).
 
         Raises:
           ValueError: ws does not fit the model.
@@ -80,15 +83,15 @@ class Synthesis(nnx.Module):
 
     def __call__(
         self,
-        ws: jax.Array,
+        ws: Float[Array, "B L D"],
         *,
         noise: Noise = "const",
-        key: jax.Array | None = None,
+        key: PRNGKeyArray | None = None,
         features: Collection[int] = (),
         stop_at: int | None = None,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> SynthesisOutput:
-        """ws [B, L, D] → image, features, styles; see `render`. Styles above `stop_at` are not computed."""
+        """ws to image, features, styles; see `render`. Styles above `stop_at` are not computed."""
         names = None if stop_at is None else self.names_up_to(stop_at)
         return self.render(
             self.styles(ws, names), noise=noise, key=key, features=features, stop_at=stop_at, dtype=dtype
@@ -104,9 +107,10 @@ class Synthesis(nnx.Module):
         styles: Styles,
         *,
         noise: Noise = "const",
-        key: jax.Array | None = None,
+        key: PRNGKeyArray | None = None,
         features: Collection[int] = (),
         stop_at: int | None = None,
+        preview: bool = False,
         dtype: jnp.dtype | type = jnp.float32,
     ) -> SynthesisOutput:
         """Styles to image and features.
@@ -116,7 +120,9 @@ class Synthesis(nnx.Module):
           noise: `const` (the stored maps), `random` (needs `key`) or `none`.
           key: a JAX random key for random noise.
           features: the resolutions whose block outputs are wanted.
-          stop_at: the last block to compute; no image is made then.
+          stop_at: the last block to compute; no image is made then, but with `preview`.
+          preview: the image up to `stop_at`: the sum of the RGB of its blocks (arXiv 1912.04958, section 4.1), a small
+            picture of what the whole image will be. Needs the styles of their ToRGB as well.
           dtype: type of the features; the image is float32.
 
         Raises:
@@ -138,7 +144,7 @@ class Synthesis(nnx.Module):
             x = block.features(x, styles, noise=noise, keys=keys)
             if resolution in features:
                 kept[resolution] = x.values
-            if stop_at is None:
+            if stop_at is None or preview:
                 image = block.image(image, x, styles)
         return SynthesisOutput(image=image, features=kept, styles=dict(styles))
 
@@ -165,8 +171,8 @@ class Synthesis(nnx.Module):
         self,
         styles: Styles,
         plan: WindowPlan,
-        origin_yx: jax.Array,
-        image: jax.Array,
+        origin_yx: Int32[Array, "N 2"],
+        image: Int32[Array, " N"],
         *,
         noise: Noise = "const",
         kernels: Kernels = NO_KERNELS,
@@ -177,8 +183,8 @@ class Synthesis(nnx.Module):
         Args:
           styles: {name: [B, C]} of B images.
           plan: which blocks run in windows, and their sizes.
-          origin_yx: int32 [N, 2], where the windows of block `plan.top` begin.
-          image: int32 [N], which of the B images each window is of.
+          origin_yx: where the windows of block `plan.top` begin.
+          image: which of the B images each window is of.
           noise: `const` or `none`.
           kernels: what `kernels` made, for this `dtype`.
           dtype: type of the features.

@@ -12,6 +12,7 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int32
 
 from dragspace_jax.networks.grid import span
 
@@ -33,16 +34,16 @@ class Tile:
     grid: int = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def whole(cls, values: jax.Array) -> Self:
-        """The trivial tile: `values` [B, R, R, C] is the map itself."""
+    def whole(cls, values: Float[Array, "B R R C"]) -> Self:
+        """The trivial tile: `values` are the map itself."""
         return cls(values=values, origin_yx=None, grid=values.shape[1])
 
-    def with_values(self, values: jax.Array) -> Tile:
+    def with_values(self, values: Float[Array, "B {self.values.shape[1]} {self.values.shape[2]} C"]) -> Tile:
         """The same place, other values (of the same height and width)."""
         return dataclasses.replace(self, values=values)
 
-    def _positions(self) -> tuple[jax.Array, jax.Array]:
-        """Rows [B, h] and columns [B, w] of the map under a window."""
+    def _positions(self) -> tuple[Int32[Array, "B h"], Int32[Array, "B w"]]:
+        """Rows and columns of the map under a window."""
         assert self.origin_yx is not None  # only windows ask
         height, width = self.values.shape[1:3]
         return span(self.origin_yx[:, 0], height), span(self.origin_yx[:, 1], width)
@@ -54,26 +55,26 @@ class Tile:
         zero, and what a valid 3×3 stencil makes of it is one pixel smaller on each side.
         """
         if self.origin_yx is None:
-            return self.with_values(jnp.pad(self.values, ((0, 0), (1, 1), (1, 1), (0, 0))))
+            return dataclasses.replace(self, values=jnp.pad(self.values, ((0, 0), (1, 1), (1, 1), (0, 0))))
         rows, columns = self._positions()
         inside = [(position >= 0) & (position < self.grid) for position in (rows, columns)]
         keep = inside[0][:, :, None, None] & inside[1][:, None, :, None]
         return self.with_values(jnp.where(keep, self.values, jnp.zeros((), self.values.dtype)))
 
-    def shrunk(self, values: jax.Array) -> Tile:
+    def shrunk(self, values: Float[Array, "B {self.values.shape[1]}-2 {self.values.shape[2]}-2 C"]) -> Tile:
         """The tile a valid 3×3 stencil leaves of `for_stencil()`: `values` [B, h-2, w-2, C], one pixel further in."""
         origin = None if self.origin_yx is None else self.origin_yx + 1
         return dataclasses.replace(self, values=values, origin_yx=origin)
 
-    def doubled(self, values: jax.Array) -> Tile:
+    def doubled(self, values: Float[Array, "B 2*({self.values.shape[1]}-2) 2*({self.values.shape[2]}-2) C"]) -> Tile:
         """The tile an up-sampling stencil leaves: `values` [B, 2(h-2), 2(w-2), C] on the grid of twice the side."""
         origin = None if self.origin_yx is None else 2 * (self.origin_yx + 1)
         return Tile(values=values, origin_yx=origin, grid=2 * self.grid)
 
-    def window(self, origin_yx: jax.Array, size: int, image: jax.Array | None = None) -> Tile:
-        """Cut [N, size, size, C] at `origin_yx` int32 [N, 2] of the map.
+    def window(self, origin_yx: Int32[Array, "N 2"], size: int, image: Int32[Array, " N"] | None = None) -> Tile:
+        """Cut [N, size, size, C] at `origin_yx` of the map.
 
-        Of whole maps [B, R, R, C], N windows; `image` int32 [N] says of which map each. They may reach outside of the
+        Of whole maps [B, R, R, C], N windows; `image` says of which map each. They may reach outside of the
         map, by `size` at most, and hold zeros there. Of N windows, one of each, which must lie inside and may differ by
         a few pixels only, as those of neighbouring layers do.
         """
@@ -82,7 +83,7 @@ class Tile:
             padded = jnp.pad(values, ((0, 0), (size, size), (size, size), (0, 0)))
             image = jnp.zeros(len(origin_yx), jnp.int32) if image is None else image
 
-            def cut(which: jax.Array, origin: jax.Array) -> jax.Array:
+            def cut(which: Int32[Array, ""], origin: Int32[Array, " 2"]) -> Float[Array, "h w C"]:
                 start = (which, *(origin + size), 0)
                 return jax.lax.dynamic_slice(padded, start, (1, size, size, values.shape[3]))[0]
 
@@ -98,8 +99,8 @@ class Tile:
                     values = jnp.where(shift == k, shifted, values)
         return Tile(values=values, origin_yx=origin_yx, grid=self.grid)
 
-    def cut_from(self, constant: jax.Array) -> jax.Array:
-        """The part of a per-pixel constant [grid, grid] under this tile: [grid, grid] or [B, h, w]."""
+    def cut_from(self, constant: Float[Array, "{self.grid} {self.grid}"]) -> Float[Array, "*B h w"]:
+        """The part of a per-pixel constant under this tile: [grid, grid] or [B, h, w]."""
         if self.origin_yx is None:
             return constant
         rows, columns = (jnp.clip(position, 0, self.grid - 1) for position in self._positions())

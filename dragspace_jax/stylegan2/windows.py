@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
+from jaxtyping import Array, Int32
 
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
@@ -48,15 +48,14 @@ class WindowPlan:
     top: int
     blocks: tuple[BlockWindow, ...]
 
-    def origins(self, origin_yx: jax.Array) -> dict[int, tuple[jax.Array, jax.Array]]:
+    def origins(self, origin_yx: Int32[Array, "N 2"]) -> dict[int, tuple[Int32[Array, "N 2"], Int32[Array, "N 2"]]]:
         """Where the windows lie.
 
         Args:
-          origin_yx: int32 [N, 2], the windows' origins at `top`.
+          origin_yx: the windows' origins at `top`.
 
         Returns:
-          {resolution: (what its first convolution reads of the block below, what its second convolution gives)},
-          both int32 [N, 2].
+          {resolution: (what its first convolution reads of the block below, what its second convolution gives)}.
         """
         found = {}
         for block in reversed(self.blocks):

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from dragspace_jax.drag.directions import stretch  # Adam's own, so that both are paced alike
@@ -28,6 +29,11 @@ class AdamNorm:
     """
 
     per_handle = False
+
+    def arrays(self, **about: Any) -> dict[str, np.ndarray]:
+        """None."""
+        del about
+        return {}
 
     def init(self, lanes: Lanes, coordinates: jax.Array) -> Memory:
         """Mean square [B], steps [B] and the average's state."""

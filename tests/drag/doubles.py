@@ -182,6 +182,9 @@ class Newton:
 
     per_handle = True
 
+    def arrays(self, **about: Any) -> dict[str, np.ndarray]:
+        return {}
+
     def init(self, lanes: Lanes, coordinates: jax.Array) -> tuple[()]:
         return ()
 
@@ -213,6 +216,9 @@ class GradientDescent:
     """A step of the rate's length straight down the gradient: no sign of it that rounding could turn."""
 
     per_handle = False
+
+    def arrays(self, **about: Any) -> dict[str, np.ndarray]:
+        return {}
 
     def init(self, lanes: Lanes, coordinates: jax.Array) -> tuple[()]:
         return ()

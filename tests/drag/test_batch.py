@@ -81,6 +81,7 @@ def test_stopping_on_a_stall(tiny_generator: Generator) -> None:
     assert (results["5"].outcome, results["5"].steps) == (Outcome.STALLED, 6)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -142,7 +142,7 @@ def test_bad_edits_harm_no_other(tiny_generator: Generator) -> None:
 
 
 def test_what_the_caller_does_meanwhile(tiny_generator: Generator) -> None:
-    """It may use its arrays again, it may fail, and it may give what is no edit."""
+    """It may use its arrays again, and it may fail."""
     edits = requests(tiny_generator, 3, dataclasses.replace(SETTINGS, steps=4))
     buffer = np.empty_like(edits[0].latents)
 
@@ -159,6 +159,12 @@ def test_what_the_caller_does_meanwhile(tiny_generator: Generator) -> None:
         assert results[edit.id].ws.base is None  # pyright: ignore[reportOptionalMemberAccess]
     with pytest.raises(OSError, match="disk"):
         next(batch)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_edit(tiny_generator: Generator) -> None:
+    """What was read before it comes out first."""
+    edits = requests(tiny_generator, 1, dataclasses.replace(SETTINGS, steps=4))
     mixed: list[Any] = [edits[0], {"id": "x"}]
     wrong = iter(drag_many(tiny_generator, mixed, lanes=4))
     assert next(wrong).id == "edit 0"

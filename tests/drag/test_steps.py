@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -14,19 +13,19 @@ import pytest
 from dragspace_jax.drag import DragSettings, EditError
 from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.method import Limits, StepSize
+from dragspace_jax.drag.state import Lanes, Point
 from dragspace_jax.drag.step_sizes import Pace, Rate, Schedule
 from dragspace_jax.stylegan2.config import GeneratorConfig
+
+from .points import lanes_of, point_at
 
 
 def limits(size: StepSize, far: list[float], motion: list[float] | None = None, done: list[int] | None = None) -> Any:
     """For three lanes with a handle each, at these distances and with these motion losses."""
-    settings: Any = DragSettings(learning_rate=jnp.full(3, 0.1), pace=jnp.full(3, 4.0))  # type: ignore[arg-type]
-    lanes: Any = SimpleNamespace(
-        settings=settings, handles=SimpleNamespace(lane=jnp.arange(3, dtype=jnp.int32)), count=3
-    )
-    progress = SimpleNamespace(left=jnp.array(far), distances=jnp.array(far))
-    point: Any = SimpleNamespace(progress=progress, terms=jnp.array([2.0] * 3 if motion is None else motion))
-    return size.limits(lanes, point, None, jnp.array([0, 0, 0] if done is None else done, jnp.int32))
+    settings = DragSettings(learning_rate=jnp.full(3, 0.1), pace=jnp.full(3, 4.0))  # type: ignore[arg-type]
+    point = point_at(jnp.array(far), terms=jnp.array([2.0] * 3 if motion is None else motion))
+    iteration = jnp.array([0, 0, 0] if done is None else done, jnp.int32)
+    return size.limits(lanes_of(settings, jnp.zeros((3, 1))), point, None, iteration)
 
 
 def test_the_published_rate_stays() -> None:
@@ -55,8 +54,8 @@ def test_what_is_wanted_of_a_pace() -> None:
 def test_a_step_is_stretched_to_the_pace() -> None:
     """Adam's first step goes `rate` along each sign; the loss then falls by rate · Σ|g|, were it linear."""
     gradient = jnp.array([[3.0, -4.0], [3.0, -4.0], [3.0, -4.0], [0.0, 0.0]])
-    lanes: Any = SimpleNamespace(settings=DragSettings(momentum=0.9))
-    point: Any = SimpleNamespace(coordinates=jnp.zeros((4, 2)), pulled=gradient)
+    lanes = lanes_of(DragSettings(momentum=0.9), jnp.zeros((4, 2)))
+    point = point_at(jnp.ones(4), coordinates=jnp.zeros((4, 2)), pulled=gradient)
     plain = propose(lanes, point, None)
     np.testing.assert_allclose(plain[:3], np.array([[-0.1, 0.1]] * 3), rtol=1e-4)
     stretched = propose(lanes, point, jnp.array([1.4, 70.0, 0.0, 1.0]))
@@ -64,7 +63,7 @@ def test_a_step_is_stretched_to_the_pace() -> None:
     np.testing.assert_allclose(propose(lanes, point, jnp.full(4, 1e-6))[:3], plain[:3] / 8, rtol=1e-4)
 
 
-def propose(lanes: Any, point: Any, descent: jax.Array | None) -> np.ndarray:
+def propose(lanes: Lanes, point: Point, descent: jax.Array | None) -> np.ndarray:
     found, _ = Adam().propose(
         lanes, point, Limits(rate=jnp.full(4, 0.1), descent=descent), Adam().init(lanes, jnp.zeros((4, 2)))
     )

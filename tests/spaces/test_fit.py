@@ -86,6 +86,7 @@ def test_displacements_span_what_drags_did() -> None:
         fit_displacements(starts, ends[:4], layers=3)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_what_cannot_be_fitted(tiny_generator: Generator) -> None:
     with pytest.raises(SpaceError, match="at least 2"):
         fit_pca(tiny_generator, samples=1)

@@ -64,7 +64,7 @@ def test_whole_map_keeps_its_place() -> None:
     padded = tile.for_stencil()
     assert padded.values.shape == (1, 6, 6, 2)
     assert float(padded.values[0, 0].sum()) == 0.0
-    assert tile.doubled(jnp.ones((1, 8, 8, 2))).grid == 8
+    assert padded.doubled(jnp.ones((1, 8, 8, 2))).grid == 8
 
 
 def test_random_noise_needs_a_key(tiny_generator: Generator) -> None:
