@@ -57,20 +57,18 @@ def summary(result: DragResult) -> dict[str, Any]:
     }
 
 
-def quality_record(
-    quality: Quality | None, pictures: Mapping[str, UInt8[np.ndarray, "H W 3"]] | None
-) -> dict[str, Any]:
+def quality_record(quality: Quality | None, pictures: UInt8[np.ndarray, "2 H W 3"] | None) -> dict[str, Any]:
     """The key `quality` of a result, or nothing where it has none.
 
     Args:
       quality: the edit's.
-      pictures: `before` and `after`, from which SSIM and PSNR to the start come; None leaves them out.
+      pictures: before and after, from which SSIM and PSNR to the start come; None leaves them out.
     """
     if quality is None:
         return {}
     record = quality.record()
     if pictures is not None:
-        before, after = (np.asarray(pictures[name], np.float32) / 127.5 - 1.0 for name in ("before", "after"))
+        before, after = np.asarray(pictures, np.float32) / 127.5 - 1.0
         kept = preservation(before, after, np.ones(before.shape[:2], bool))
         record |= {"ssim": round(kept.ssim_inside, 4), "psnr_db": round(kept.psnr_inside, 2)}
     return {"quality": record}
@@ -192,15 +190,20 @@ def render_blocks(model: Generator, latents: Latents, settings: DragSettings) ->
     return to_uint8(np.concatenate(blocks)[:count])
 
 
+def render_pair(result: DragResult) -> UInt8[np.ndarray, "2 H W 3"]:
+    """The images before and after a drag that ran, by a program of their own: nothing is filled up."""
+    assert result.edit is not None
+    settings, both = result.edit.settings, Latents.stack([result.start, result.latents])
+    return to_uint8(render_images(result.model, both, noise=settings.noise, dtype=settings.dtype))
+
+
 def save_image(image: np.ndarray, path: Path) -> None:
     """Write a PNG, whole or not at all. Raises OSError that names the file."""
     with staged(path) as staging:
         Image.fromarray(image).save(staging)
 
 
-def _write_pictures(
-    out: Path, result: DragResult, traced: Latents, *, animated: bool
-) -> dict[str, UInt8[np.ndarray, "H W 3"]]:
+def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> UInt8[np.ndarray, "2 H W 3"]:
     """Pictures of a drag whose latents after every iteration, [T, ...], are `traced`; its images before and after."""
     assert result.edit is not None
     assert result.trace is not None
@@ -220,4 +223,4 @@ def _write_pictures(
         drawn = [draw_points(f, path[t], targets, path[: t + 1]) for f, t in zip(frames, chosen, strict=True)]
         with staged(out / "drag.gif") as staging:
             save_gif(drawn, staging)
-    return {"before": before, "after": after}
+    return np.stack([before, after])

@@ -23,16 +23,16 @@ from dragspace_jax.batch.sheet import Order, write_sheet
 from dragspace_jax.batch.summary import BatchState, BatchSummary
 from dragspace_jax.checkpoint import load
 from dragspace_jax.drag import Batch, BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
-from dragspace_jax.drag.measure import Measured, edits_together, measure
+from dragspace_jax.drag.measure import edits_together, measure
+from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.recipes import SETTING_KEYS, space_of
 from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents
-from dragspace_jax.results import quality_record, versions, write_json
+from dragspace_jax.results import quality_record, render_pair, versions, write_json
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
-from dragspace_jax.viz.sheets import to_uint8
 
 _SECONDS_BETWEEN_SUMMARIES = 2.0
 _KEYS = {field: key for key, field in SETTING_KEYS.items()}
@@ -100,7 +100,9 @@ def run(
     if resume and overwrite:
         raise BatchError("give either `resume` or `overwrite`", field="resume overwrite")
     if sort != "file" and pictures == "none":
-        raise BatchError("`sort` orders the sheet of pictures, and without `pictures` there is none", field="sort pictures")
+        raise BatchError(
+            "`sort` orders the sheet of pictures, and without `pictures` there is none", field="sort pictures"
+        )
     if not edits.is_file():
         raise BatchError(f"{edits} is read twice, so it must be a file")
     Earlier(out, resume=resume, overwrite=overwrite)  # raises before the model is read
@@ -275,24 +277,23 @@ class _Runner:
             self._keep(result, None)
             return
         self._waiting.append(result)
-        if len(self._waiting) >= edits_together(self._model.config.resolution):
+        if len(self._waiting) >= edits_together():
             self._keep_waiting()
 
     def _keep_waiting(self) -> None:
-        for measured in measure(self._waiting[:]):
-            self._keep(self._waiting.pop(0), measured)
+        for quality in measure(self._waiting[:]):
+            self._keep(self._waiting.pop(0), quality)
 
-    def _keep(self, result: DragResult, measured: Measured | None) -> None:
+    def _keep(self, result: DragResult, measured: Quality | None) -> None:
         self._write(result, measured)
         self._settle()
 
-    def _write(self, result: DragResult, measured: Measured | None) -> None:
+    def _write(self, result: DragResult, measured: Quality | None) -> None:
         entry, request = self._running.pop(result.id)
-        images = None if measured is None or self._pictures == "none" else to_uint8(measured.images)
-        quality = quality_record(
-            None if measured is None else measured.quality,
-            None if images is None else {"before": images[0], "after": images[1]},
-        )
+        images = None
+        if measured is not None and self._pictures == "pair":
+            images = render_pair(result)
+        quality = quality_record(measured, images)
         self._folder.write(result, entry, quality, image=self._pictures != "none")
         if result.outcome == Outcome.INVALID:
             return

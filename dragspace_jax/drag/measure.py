@@ -1,7 +1,7 @@
-"""What quality is made of, measured on finished edits: one rendering of their starts and ends, and few numbers of it.
+"""What quality is made of, measured on finished edits: features near the handles and a small picture, before and after.
 
-The rendering passes the feature block on its way to the image, so tracking and change of the image share it; its images
-are handed on, so that pictures of an edit need no other.
+A whole rendering would cost as much as a dozen windowed iterations. The windows give what tracking asks for, and the
+image up to block 32 tells how much changed where nothing should: in rank as the whole image does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int32
+from jaxtyping import Array, Float, Int32
 
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.quality import Quality
 from dragspace_jax.metrics.change import away_from, box_averaged, reduction, weighted_mean
-from dragspace_jax.networks import PatchReader
+from dragspace_jax.networks import Network, PatchReader
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.prior import cached_prior
 from dragspace_jax.stylegan2 import Generator, Latents
@@ -29,48 +29,37 @@ from dragspace_jax.stylegan2 import Generator, Latents
 if TYPE_CHECKING:
     from dragspace_jax.drag.result import DragResult
 
-_TOGETHER = 8  # edits of an accelerator's program
-_PIXELS = 2**21  # of its images: eight of 512 px
-_ROWS = 4  # handles of a program at least, so that few numbers of them make few programs
+TOGETHER = 8
+"""Edits of an accelerator's program."""
+_MARGIN = 6  # px around a tracking window into which a place may be refined
+_prepared: list[tuple[Any, list[Any], Network]] = []  # the last one: what it was made for, the model's arrays, and it
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Measured:
-    """An edit's quality, and the images it was measured on.
-
-    Attributes:
-      quality: its figures.
-      images: float32, of the start and of the end, nominally in [−1, 1].
-    """
-
-    quality: Quality
-    images: Float32[np.ndarray, "2 H W C"]
-
-
-def edits_together(side: int) -> int:
+def edits_together() -> int:
     """How many finished edits one program measures: on a CPU none waits for another."""
-    if jax.default_backend() == "cpu":
-        return 1
-    return max(1, min(_TOGETHER, _PIXELS // side**2 // 2))
+    return 1 if jax.default_backend() == "cpu" else TOGETHER
 
 
-def measure(results: Sequence[DragResult], *, together: int | None = None) -> list[Measured]:
+def measure(results: Sequence[DragResult], *, together: int | None = None) -> list[Quality]:
     """The quality of edits that ran.
 
     Args:
       results: of edits of one model; none is invalid.
       together: edits of one program, which is filled up with copies of the last; None: `edits_together`.
     """
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, str, int], list[int]] = {}
     for index, result in enumerate(results):
-        edit = _edit(result)
-        groups.setdefault((edit.settings.noise, edit.settings.dtype), []).append(index)
-    found: dict[int, Measured] = {}
-    for members in groups.values():
-        count = edits_together(results[0].model.config.resolution) if together is None else together
+        settings = _edit(result).settings
+        radius = settings.pixels(settings.radius_track, result.model.config.resolution)
+        groups.setdefault((settings.noise, settings.dtype, radius), []).append(index)
+    found: dict[int, Quality] = {}
+    for (noise, dtype, radius), members in groups.items():
+        count = edits_together() if together is None else together
+        network = _network(results[0].model, noise, dtype, radius)
         for first in range(0, len(members), count):
             chosen = members[first : first + count]
-            found |= dict(zip(chosen, _measure([results[i] for i in chosen], count), strict=True))
+            qualities = _measure(network, [results[i] for i in chosen], count, radius)
+            found |= dict(zip(chosen, qualities, strict=True))
     return [found[index] for index in range(len(results))]
 
 
@@ -79,92 +68,95 @@ def _edit(result: DragResult) -> Edit:
     return result.edit
 
 
-def _measure(results: Sequence[DragResult], count: int) -> list[Measured]:
-    """The quality of up to `count` edits of one noise and type."""
-    model, settings = results[0].model, _edit(results[0]).settings
-    side = model.config.resolution
+def _network(model: Any, noise: str, dtype: str, radius: int) -> Network:
+    """The model made ready; all edits are judged by one block, half the image's side and at most 128, whatever they
+    followed."""
+    leaves, key = jax.tree.leaves(model), (noise, dtype, radius)
+    for kept_key, kept_leaves, network in _prepared:
+        if kept_key == key and len(leaves) == len(kept_leaves) and all(map(_same, leaves, kept_leaves)):
+            return network
+    side, blocks = model.config.resolution, model.config.block_resolutions
+    block = max((block for block in blocks if block <= min(128, side // 2)), default=min(blocks))
+    network = model.prepare(
+        block=block,
+        reach=radius + PatchTracking().arm * max(1, side // block) + _MARGIN,
+        handles=2.0,
+        windows=True,
+        noise=noise,
+        dtype=dtype,
+        platform=jax.default_backend(),
+    )
+    _prepared[:] = [(key, leaves, network)]
+    return network
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other
+
+
+def _measure(network: Network, results: Sequence[DragResult], count: int, radius: int) -> list[Quality]:
+    """The quality of up to `count` edits."""
     filled = [results[min(index, len(results) - 1)] for index in range(count)]
     both = [latents for result in filled for latents in (result.start, result.latents)]
     stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *both)
-    image, reader = _rendered(
-        model,
-        stacked,
-        block=_block(model),
-        noise=settings.noise,
-        dtype=settings.dtype,
-        platform=jax.default_backend(),
-    )
-    tracked = _tracked_back(reader, results, side)
-    images = np.asarray(image).reshape(count, 2, *image.shape[1:])
+    counts = [len(_edit(result).handles_yx) for result in results]
+    handles = sum(counts)
+    rows = 4 ** math.ceil(math.log(handles, 4))  # few programs for any number
+    start, end, owner = np.zeros((rows, 2), np.float32), np.zeros((rows, 2), np.float32), np.zeros(rows, np.int32)
+    start[:handles] = np.concatenate([_edit(result).handles_yx for result in results])
+    end[:handles] = np.concatenate([np.asarray(result.handles_yx) for result in results])
+    owner[:handles] = np.repeat(np.arange(len(counts)), counts)
+    measured = _program(network, stacked, start, end, owner, radius=radius)
+    small, residual, back = (np.asarray(each) for each in measured)
+    ends = np.cumsum(counts)
     return [
-        Measured(quality=_quality(result, images[index], *tracked[index]), images=images[index])
-        for index, result in enumerate(results)
+        _quality(result, *small[2 * index : 2 * index + 2], residual[last - n : last], back[last - n : last])
+        for index, (result, n, last) in enumerate(zip(results, counts, ends, strict=True))
     ]
 
 
-def _block(model: Any) -> int:
-    """The block whose features all edits are judged by, whatever they followed: half the image's side, at most 128."""
-    blocks, wanted = model.config.block_resolutions, min(128, model.config.resolution // 2)
-    return max((block for block in blocks if block <= wanted), default=min(blocks))
-
-
-@partial(jax.jit, static_argnames=("block", "noise", "dtype", "platform"))
-def _rendered(
-    model: Any, latents: Any, *, block: int, noise: str, dtype: str, platform: str
-) -> tuple[Float[Array, "B H W C"], PatchReader]:
-    """Images and the reader of their whole feature maps; latents have a leading B."""
-    network = model.prepare(
-        block=block, reach=1, handles=1.0, windows=False, noise=noise, dtype=dtype, platform=platform
-    )
-    image, features = network.image_and_features(network.styles(latents))
-    rows = jnp.arange(image.shape[0], dtype=jnp.int32)
-    return image, PatchReader(features=features, origin_yx=None, image=rows, grid=network.grid)
-
-
-def _tracked_back(
-    reader: PatchReader, results: Sequence[DragResult], side: int
-) -> list[tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]]:
-    """Residuals and distances of every edit's handles; the maps of edit e are rows 2e (start) and 2e + 1 (end)."""
-    counts = [len(_edit(result).handles_yx) for result in results]
-    rows = max(_ROWS, 2 ** math.ceil(math.log2(sum(counts))))
-    start, end, image = np.zeros((rows, 2), np.float32), np.zeros((rows, 2), np.float32), np.zeros(rows, np.int32)
-    start[: sum(counts)] = np.concatenate([_edit(result).handles_yx for result in results])
-    end[: sum(counts)] = np.concatenate([np.asarray(result.handles_yx) for result in results])
-    image[: sum(counts)] = np.repeat(np.arange(len(counts)), counts)
-    settings = [_edit(result).settings for result in results]
-    radius = max(each.pixels(each.radius_track, side) for each in settings)
-    residual, back = (np.asarray(each) for each in _track_back(reader, start, end, image, radius=radius))
-    ends = np.cumsum(counts)[:-1]
-    return list(zip(np.split(residual[: sum(counts)], ends), np.split(back[: sum(counts)], ends), strict=True))
-
-
 @partial(jax.jit, static_argnames="radius")
-def _track_back(
-    reader: PatchReader,
+def _program(
+    network: Network,
+    latents: Any,
     start_yx: Float[Array, "N 2"],
     end_yx: Float[Array, "N 2"],
     edit: Int32[Array, " N"],
     *,
     radius: int,
-) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
-    """Of every handle the residual of its last place, and how far from its start the way back ends, pixels."""
-    tracking = PatchTracking()
-    before = dataclasses.replace(reader, image=2 * edit)
-    after = dataclasses.replace(reader, image=2 * edit + 1)
+) -> tuple[Float[Array, "B S S C"], Float[Array, " N"], Float[Array, " N"]]:
+    """Small pictures, and of every handle the residual of its last place and how far from its start the way back ends.
+
+    Latents have a leading B; those of edit e are rows 2e (start) and 2e + 1 (end).
+    """
+    styles = network.styles(latents)
+    preview = network.preview(styles)
+    small = jax.vmap(lambda image: box_averaged(image, len(image) // reduction(len(image))))(preview)
+    reader = network.features(styles, jnp.concatenate([start_yx, end_yx]), jnp.concatenate([2 * edit, 2 * edit + 1]))
+    count, tracking = len(start_yx), PatchTracking()
+    before, after = _rows(reader, slice(0, count)), _rows(reader, slice(count, 2 * count))
     first, last = tracking.patch(before, start_yx), tracking.patch(after, end_yx)
     found = tracking.refined(before, last, tracking.nearest(before, last, start_yx, radius))
-    return tracking.residual(last, first), jnp.sqrt(jnp.sum(jnp.square(found - start_yx), -1))
+    return small, tracking.residual(last, first), jnp.sqrt(jnp.sum(jnp.square(found - start_yx), -1))
+
+
+def _rows(reader: PatchReader, rows: slice) -> PatchReader:
+    """A reader for some of the points."""
+    if reader.origin_yx is None:
+        return dataclasses.replace(reader, image=reader.image[rows])
+    return dataclasses.replace(
+        reader, features=reader.features[rows], origin_yx=reader.origin_yx[rows], image=reader.image[rows]
+    )
 
 
 def _quality(
     result: DragResult,
-    images: Float[np.ndarray, "2 H W C"],
+    before: Float[np.ndarray, "S S C"],
+    after: Float[np.ndarray, "S S C"],
     residual: Float[np.ndarray, " N"],
     back_px: Float[np.ndarray, " N"],
 ) -> Quality:
-    edit = _edit(result)
-    side = images.shape[1]
-    before, after = (box_averaged(image, side // reduction(side)) for image in images)
+    edit, side = _edit(result), result.model.config.resolution
     squared = np.square(after - before).mean(-1)
     weights = away_from(edit.handles_yx, edit.targets_yx, side, len(squared))
     mask = edit.arrays.get("mask")

@@ -92,9 +92,9 @@ class DragResult:
     def quality(self) -> Quality | None:
         """How good the edit is, measured when it is first asked for; None if it is invalid.
 
-        Costs a rendering of its start and its end; of a model for the first time also a fit of its W, which is kept.
+        Costs about as much as a few iterations; of a model for the first time also a fit of its W, which is kept.
         """
-        return None if self.edit is None else measure([self])[0].quality
+        return None if self.edit is None else measure([self])[0]
 
     def image(self) -> UInt8[np.ndarray, "H W 3"]:
         """uint8 [H, W, 3], the image of the final latents. Raises ValueError: the edit is invalid and has none."""

@@ -41,8 +41,8 @@ class Network(Protocol):
         """Styles to images, nominally in [-1, 1]."""
         ...
 
-    def image_and_features(self, styles: Styles) -> tuple[jax.Array, jax.Array]:
-        """Styles to images and whole feature maps [B, R, R, C] float32, in one pass."""
+    def preview(self, styles: Styles) -> Float32[Array, "B S S C"]:
+        """Styles to small pictures of what the images will be, or to the images where nothing cheaper tells it."""
         ...
 
     def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:

@@ -209,7 +209,7 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--psi", "nan"), "--psi nan"),
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
-        (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures, and without --pictures there is none"),
+        (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures"),
         (("--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
     ],
 )

@@ -55,9 +55,8 @@ class Waves:
     def image(self, styles: Styles) -> jax.Array:
         return self._drawn(styles["z"], jnp.arange(SIDE, dtype=jnp.float32))
 
-    def image_and_features(self, styles: Styles) -> tuple[jax.Array, jax.Array]:
-        none = jnp.zeros((1, 2))
-        return self.image(styles), self.features(styles, none, jnp.zeros(1, jnp.int32)).features
+    def preview(self, styles: Styles) -> jax.Array:
+        return self.image(styles)
 
     def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
         grid = self.grid
