@@ -110,7 +110,7 @@ def _measure(network: Network, results: Sequence[DragResult], count: int, radius
     small, residual, back = (np.asarray(each) for each in measured)
     ends = np.cumsum(counts)
     return [
-        _quality(result, *small[2 * index : 2 * index + 2], residual[last - n : last], back[last - n : last])
+        _quality(result, small[2 * index], small[2 * index + 1], residual[last - n : last], back[last - n : last])
         for index, (result, n, last) in enumerate(zip(results, counts, ends, strict=True))
     ]
 
@@ -131,7 +131,9 @@ def _program(
     """
     styles = network.styles(latents)
     preview = network.preview(styles)
-    small = jax.vmap(lambda image: box_averaged(image, len(image) // reduction(len(image))))(preview)
+    count, side, factor = len(preview), preview.shape[1], reduction(preview.shape[1])
+    boxes = preview.reshape(count, side // factor, factor, side // factor, factor, preview.shape[3])
+    small = jnp.mean(boxes, (2, 4))
     reader = network.features(styles, jnp.concatenate([start_yx, end_yx]), jnp.concatenate([2 * edit, 2 * edit + 1]))
     count, tracking = len(start_yx), PatchTracking()
     before, after = _rows(reader, slice(0, count)), _rows(reader, slice(count, 2 * count))
