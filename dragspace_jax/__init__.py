@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
     from dragspace_jax.checkpoint import load
     from dragspace_jax.compilation_cache import enable_compilation_cache
+    from dragspace_jax.critters.segments import segment_region
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Outcome, drag_many, drag_one
     from dragspace_jax.drag.recipes import Recipe, recipe
+    from dragspace_jax.drag.region import box_region
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.images import generate, render
     from dragspace_jax.inputs import seed_latents
@@ -35,6 +37,7 @@ __all__ = [
     "WPlus",
     "__version__",
     "batch",
+    "box_region",
     "drag_many",
     "drag_one",
     "enable_compilation_cache",
@@ -48,6 +51,7 @@ __all__ = [
     "save_space",
     "seed_latents",
     "seed_to_z",
+    "segment_region",
     "transfer",
 ]
 
@@ -58,10 +62,12 @@ _MODULES = (
     "compilation_cache",
     "drag",
     "drag.recipes",
+    "drag.region",
     "spaces",
     "stylegan2",
     "inputs",
     "images",
+    "critters.segments",
 )
 
 

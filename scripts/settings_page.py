@@ -6,8 +6,11 @@ compares the page with what this would write.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from dragspace_jax.critters.renderer import SEGMENTS
+from dragspace_jax.critters.segments import GROUPS
 from dragspace_jax.drag.recipes import SETTING_KEYS, default_in_words
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOption
@@ -37,7 +40,20 @@ have otherwise than the command.
 | `points` | instead, as FreeDragBench has it: `{"handle": [[row, column], …], "target": …}` of a 512 px image |
 | `mask` | a picture of the image's size: white stays |
 | `invert_mask` | `true`: black stays |
-"""
+| `region` | instead of a mask: a box `[x, y, width, height]` in pixels, or a picture of its size: white may change |
+| `segment` | likewise, what may change by its name: a text with commas, or a list |
+| `segments` | a label map for `segment`, which then holds ids: a picture of the image's size with a number a pixel |
+
+## What may change
+
+`--region` and `--segment` of `dragspace drag`, the keys of these names, and `region=` of `ds.EditRequest` and
+`ds.drag_one` (an array [H, W], as `ds.box_region` and `ds.segment_region` make them) name what may change; together
+they add up. A region grows by 1/32 of the image's side, and along every handle's way to its target: the connected part
+that the handle is on, or nearest to, is carried along with what of the way lies beyond it, since a closed mouth's
+segment lacks where the mouth will open. What is left is the mask of DragGAN's loss. `--mask` says itself, to the pixel,
+what must stay, and so cannot be given with them.
+
+On the embedded models segments are seen on the image where the edit starts: """
 _KINDS = {"whole": "a whole number from 1", "number": "a number from 0 to 1", "flag": "yes or no", "file": "a file"}
 
 
@@ -53,7 +69,19 @@ def page() -> str:
     recipe = ("recipe", "What the rest defaults to.", "paced or published", "paced")
     where = "\n".join([name, about, *map(_row, [recipe, *space])])
     how = "\n".join([name, about, *map(_row, drag)])
-    return f"{_HEAD}## Where a drag moves\n\n{where}\n\n## How it moves\n\n{how}\n{_LINE}"
+    return f"{_HEAD}## Where a drag moves\n\n{where}\n\n## How it moves\n\n{how}\n{_LINE}{_segments()}"
+
+
+def _segments() -> str:
+    groups = "; ".join(f"`{group}` is {_listed(parts)}" for group, parts in GROUPS.items())
+    return (
+        f"{_listed(SEGMENTS)}.\nOf the groups, {groups}.\nLeft and right are the picture's. "
+        "For other models `--segments FILE` gives a label map, whose ids `--segment 3,5` names.\n"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _row(cells: tuple[str, str, str, str]) -> str:

@@ -5,16 +5,26 @@ import dataclasses
 import struct
 import zlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from dragspace_jax.inputs import InputError, label_vector, load_latents, load_one_latent, read_mask, seed_latents
+from dragspace_jax.inputs import (
+    InputError,
+    label_vector,
+    load_latents,
+    load_one_latent,
+    read_labels,
+    read_mask,
+    read_region,
+    seed_latents,
+)
 from dragspace_jax.stylegan2.mapping import Mapping
 
 
 def test_the_latent_of_a_seed_is_that_of_the_published_tools(tiny_generator):
-    z = np.random.RandomState(5).randn(1, 16).astype(np.float32)
+    z = jnp.asarray(np.random.RandomState(5).randn(1, 16), jnp.float32)
     expected = tiny_generator.mapping(z, psi=0.5)
     latents = seed_latents(tiny_generator, [4, 5], psi=0.5)
     assert latents.shape == (2, 8, 16)
@@ -22,7 +32,7 @@ def test_the_latent_of_a_seed_is_that_of_the_published_tools(tiny_generator):
 
 
 def test_without_truncation_the_latent_is_that_of_the_mapping(tiny_generator):
-    z = np.random.RandomState(5).randn(1, 16).astype(np.float32)
+    z = jnp.asarray(np.random.RandomState(5).randn(1, 16), jnp.float32)
     np.testing.assert_allclose(seed_latents(tiny_generator, [5], psi=1.0), tiny_generator.mapping(z), atol=1e-6)
 
 
@@ -174,3 +184,29 @@ def test_masks_that_are_no_whole_pictures(tmp_path):
             read_mask(path, side=32, invert=False)
     with pytest.raises(InputError, match="no such file"):
         read_mask(tmp_path / "absent.png", side=32, invert=False)
+
+
+def test_a_region_is_white_where_the_image_may_change(tmp_path):
+    grey = np.zeros((32, 32), np.uint8)
+    grey[4:9, 20:] = 128
+    Image.fromarray(grey).convert("RGB").save(tmp_path / "region.png")
+    np.testing.assert_array_equal(read_region(tmp_path / "region.png", side=32), grey == 128)
+    with pytest.raises(InputError, match=r"region .*the region has shape 32×32 pixels; the model's images are 64×64"):
+        read_region(tmp_path / "region.png", side=64)
+
+
+def test_a_label_map_holds_ids(tmp_path):
+    ids = np.arange(32 * 32).reshape(32, 32) % 200
+    grey, palette = Image.fromarray(ids.astype(np.uint8)), Image.fromarray(ids.astype(np.uint8))
+    palette.putpalette([each for index in range(256) for each in (255 - index, index, 7)])
+    wide = Image.fromarray((300 * ids).astype(np.uint16))
+    for name, picture, expected in (("grey", grey, ids), ("palette", palette, ids), ("wide", wide, 300 * ids)):
+        picture.save(tmp_path / f"{name}.png")
+        labels = read_labels(tmp_path / f"{name}.png", side=32)
+        assert labels.dtype == np.int32
+        np.testing.assert_array_equal(labels, expected)
+    grey.convert("RGB").save(tmp_path / "colours.png")
+    with pytest.raises(InputError, match="not a label map but a picture in colours"):
+        read_labels(tmp_path / "colours.png", side=32)
+    with pytest.raises(InputError, match=r"segments .*: no such file"):
+        read_labels(tmp_path / "absent.png", side=32)

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from dragspace_jax.batch.regions import RegionChoice
 from dragspace_jax.drag.recipes import CHOICE_KEYS, RECIPES, SETTING_KEYS
 from dragspace_jax.drag.settings import PUBLISHED_SIDE, SETTINGS, EditError
-from dragspace_jax.errors import DragspaceError
+from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.spaces.options import SPACE_OPTIONS
 
 LONGEST_LINE = 2**20
@@ -28,14 +29,14 @@ _LARGEST_NUMBER = 1e30  # within float32, with room to square a radius
 
 _KINDS: dict[str, str] = {
     "id": "text", "seed": "whole", "latents": "text", "psi": "number", "label": "whole", "mask": "text",
-    "invert_mask": "flag", "recipe": "choice",
+    "invert_mask": "flag", "region": "region", "segment": "region", "segments": "text", "recipe": "choice",
     **{key: "text" if option.kind == "file" else option.kind for key, option in SPACE_OPTIONS.items()},
     **{
         key: "choice" if SETTINGS[field].choices else "whole" if SETTINGS[field].whole else "number"
         for key, field in SETTING_KEYS.items()
     },
 }  # fmt: skip
-"""{key: what its value is}, of all but points."""
+"""{key: what its value is}, of all but points; `RegionChoice` knows what a region may be."""
 _CHOICES = {
     "recipe": RECIPES,
     **{key: option.choices for key, option in SPACE_OPTIONS.items()},
@@ -67,6 +68,7 @@ class EditLine:
       handles_yx, targets_yx: [N, 2] float32, pixels of the model's image.
       mask: path of a picture as written, or None.
       invert_mask: whether black stays.
+      may_change: the region, its paths as written.
       settings: how to drag, by `CHOICE_KEYS` (`lr`, `space`, …); `basis` is a path as written.
     """
 
@@ -79,6 +81,7 @@ class EditLine:
     targets_yx: np.ndarray
     mask: str | None
     invert_mask: bool
+    may_change: RegionChoice
     settings: Mapping[str, Any]
 
 
@@ -113,9 +116,11 @@ def parse_line(raw: bytes, side: int) -> EditLine:
             raise LineError("psi goes with seed; latents are truncated already")
         if values["invert_mask"] and values["mask"] is None:
             raise LineError("invert_mask needs mask")
+        may_change = RegionChoice.of(**{key: values[key] for key in ("region", "segment", "segments", "mask")})
         handles, targets = _handles_and_targets(values, side)
-    except LineError as error:
-        raise LineError(str(error), id=_usable_id(line)) from None
+    except (LineError, EditError) as error:
+        message = renamed(error, {field: field for field in error.field.split()})
+        raise LineError(message, id=_usable_id(line)) from None
     return EditLine(
         id=values["id"],
         seed=values["seed"],
@@ -126,6 +131,7 @@ def parse_line(raw: bytes, side: int) -> EditLine:
         targets_yx=targets,
         mask=values["mask"],
         invert_mask=bool(values["invert_mask"]),
+        may_change=may_change,
         settings={key: values[key] for key in CHOICE_KEYS if values[key] is not None},
     )
 
@@ -199,10 +205,10 @@ def _checked(values: Mapping[str, Any], known: Collection[str]) -> dict[str, Any
 
 
 def _value(key: str, value: Any) -> Any:
-    """A value of the kind that its key takes; None stays."""
+    """A value of the kind that its key takes; None stays, and so does what `RegionChoice` checks."""
     kind = _KINDS[key]
-    if value is None:
-        return None
+    if value is None or kind == "region":
+        return value
     if kind == "whole":
         most = _LARGEST_SEED if key == "seed" else _LARGEST_WHOLE
         if type(value) is not int or not 0 <= value <= most:

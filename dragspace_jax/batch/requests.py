@@ -1,4 +1,4 @@
-"""From a line of an edits file to the edit that a batch takes: latents, mask, space and settings."""
+"""From a line of an edits file to the edit that a batch takes: latents, mask or region, space and settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from dragspace_jax.batch.lines import EditLine, LineError
+from dragspace_jax.batch.regions import RegionReader
 from dragspace_jax.drag import DragSettings, EditRequest
+from dragspace_jax.drag.edit import compares_everywhere
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.inputs import check_seed_options, read_latents, read_mask, seed_latents
 from dragspace_jax.results import settings_record
@@ -30,15 +32,26 @@ class RequestMaker:
       folder: what the lines' paths are relative to.
       chosen: how to drag where lines do not say, by `CHOICE_KEYS`.
       psi, label: of the seeds of such lines.
+      species: what the model draws if that is critters, whose segments lines may name; else None.
 
     Raises:
       DragspaceError: the options do not fit the model.
     """
 
-    def __init__(self, model: Generator, folder: Path, chosen: Mapping[str, Any], *, psi: float, label: int | None):
+    def __init__(
+        self,
+        model: Generator,
+        folder: Path,
+        chosen: Mapping[str, Any],
+        *,
+        psi: float,
+        label: int | None,
+        species: str | None,
+    ):
         self._model, self._folder, self._chosen, self._psi, self._label = model, folder, chosen, psi, label
         self._made = lru_cache(_KEPT_SPACES)(self._make_space)
         self._mask = lru_cache(_KEPT_MASKS)(self._read_mask)
+        self._regions = RegionReader(model, species, folder)
         self._settings = settings_of(chosen, model.config.resolution)
         self._settings.resolved(model.config)
         options = space_of(chosen)
@@ -66,12 +79,14 @@ class RequestMaker:
         options = space_of(self._merged(line.settings))
         if line.latents is not None and line.label is not None and not options.fits:
             raise LineError("label goes with seed, or with space pca without a basis; latents are mapped already")
+        start = self.start(line)
         return EditRequest(
             id=name,
-            latents=self.start(line),
+            latents=start,
             handles_yx=line.handles_yx,
             targets_yx=line.targets_yx,
             mask=None if line.mask is None else self._mask(line.mask, line.invert_mask),
+            region=self._regions.region(line.may_change, start),
             space=self._space(options, self._label_of(line)),
             settings=self.settings(line),
         )
@@ -87,7 +102,8 @@ class RequestMaker:
     def settings(self, line: EditLine) -> DragSettings:
         """The line's settings, resolved for the model. Raises DragspaceError if they do not fit it."""
         chosen = settings_of(self._merged(line.settings), self._model.config.resolution)
-        return chosen.resolved(self._model.config, masked=line.mask is not None)
+        masked = compares_everywhere(chosen) and (line.mask is not None or bool(line.may_change))
+        return chosen.resolved(self._model.config, masked=masked)
 
     def _label_of(self, line: EditLine) -> int | None:
         return self._label if line.label is None else line.label

@@ -21,7 +21,8 @@ from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
 from dragspace_jax.batch.sheet import Order, write_sheet
 from dragspace_jax.batch.summary import BatchState, BatchSummary
-from dragspace_jax.checkpoint import load
+from dragspace_jax.checkpoint import load, read_card
+from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import Batch, BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
 from dragspace_jax.drag.measure import edits_together, measure
 from dragspace_jax.drag.quality import Quality
@@ -35,7 +36,10 @@ from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
 _SECONDS_BETWEEN_SUMMARIES = 2.0
-_KEYS = {field: key for key, field in SETTING_KEYS.items()}
+_KEYS = {
+    **{key: key for key in ("mask", "region", "segment", "segments")},
+    **{field: key for key, field in SETTING_KEYS.items()},
+}
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +78,7 @@ def run(
 
     Args:
       edits: the file; what its lines may hold, docs/settings.md says. Files they name are relative to it.
-      model: a generator, a model folder, or the name of an embedded model.
+      model: a generator, a model folder, or the name of an embedded model, which lines with `segment` need.
       out: folder for the results.
       lanes: edits at once; `auto`: what memory holds.
       pictures: `after`: an image of each edit; `pair`: before and after, with the points; `none`.
@@ -110,12 +114,15 @@ def run(
     lines = BatchLines(edits)
     if not lines.total:
         raise BatchError(f"{edits} holds no edits: give a JSON object a line")
-    generator = model if isinstance(model, Generator) else load(model)
+    if isinstance(model, Generator):
+        generator, species = model, None  # it has no card that says what it draws
+    else:
+        generator, species = load(model), species_of(read_card(model))
     space_name(space_of(named))  # raises if the basis cannot be read
     digests = Digests(generator, {"psi": psi, "label": label, **named, "basis": _digest_of(named["basis"])})
     if resume:
         _check_same(Earlier(out, resume=True, overwrite=False), lines, digests)
-    maker = RequestMaker(generator, edits.parent, named, psi=psi, label=label)
+    maker = RequestMaker(generator, edits.parent, named, psi=psi, label=label, species=species)
     for name, numbers in lines.repeated.items():
         _log.warning("the id %s stands on lines %s; only the first is an edit", json.dumps(name), _listed(numbers))
     with locked(out):

@@ -25,7 +25,7 @@ Example:
 A line is a JSON object:
   seed or latents    the image: a seed, or a file of W+ (files are relative to EDITS)
   handles, targets   [[x, y], …] in pixels of the image
-  id, psi, label, mask, invert_mask, and all options of how to drag from
+  id, psi, label, mask, invert_mask, region, segment, segments, and all options of how to drag from
   --recipe to --dtype, with _ for -: what the line does not name, the command says
 or one of FreeDragBench: seed and points.handle, points.target as [[row, column], …]
 of a 512 px image; they move to the same place of the model's.

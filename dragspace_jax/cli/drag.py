@@ -9,12 +9,15 @@ import click
 import numpy as np
 
 from dragspace_jax.batch.lines import check_choices
-from dragspace_jax.checkpoint import load
+from dragspace_jax.batch.regions import RegionChoice, RegionReader
+from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.console import fitting, progress
 from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_points
+from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import EditRequest, drag_one, make_edit
+from dragspace_jax.drag.edit import compares_everywhere
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents, read_mask, seed_latents
@@ -36,6 +39,16 @@ from dragspace_jax.stylegan2 import Latents
 @click.option("--targets", required=True, help='Where they shall go, "x,y;x,y", one for each handle.')
 @click.option("--mask", type=click.Path(path_type=Path), help="A picture of the image's size: white stays.")
 @click.option("--invert-mask", is_flag=True, help="Black stays, white may change.")
+@click.option("--region", metavar="x,y,w,h|FILE", help="Instead of a mask: a box, or a picture whose white may change; "
+              "it grows by 1/32 of the side and along the handles' ways.")  # fmt: skip
+@click.option(
+    "--segment",
+    metavar="NAME[,NAME]",
+    help="Likewise, by what the embedded models' pictures show: eye, ear, face, mouth, eye_left, … (docs/settings.md).",
+)
+@click.option(
+    "--segments", metavar="FILE", help="A label map, for --segment with its ids: a PNG of ids as grey values."
+)
 @with_drag_options
 @click.option("--pictures", type=click.Choice(["none", "final", "all"]), default="all", show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
@@ -50,6 +63,9 @@ def drag(
     targets: str,
     mask: Path | None,
     invert_mask: bool,
+    region: str | None,
+    segment: str | None,
+    segments: str | None,
     pictures: Pictures,
     out: Path,
     overwrite: bool,
@@ -68,21 +84,31 @@ def drag(
         raise UserError("--label goes with --seed, or with --space pca without --basis; latents are mapped already")
     if invert_mask and mask is None:
         raise UserError("--invert-mask needs --mask")
+    may_change = RegionChoice.of(region=region, segment=segment, segments=segments, mask=mask)
     handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
     refuse_drag(out, overwrite=overwrite)  # before the model is read
     generator = load(model)
     side = generator.config.resolution
     stays = None if mask is None else read_mask(mask, side=side, invert=invert_mask)
-    settings = settings_of(named, side).resolved(generator.config, masked=stays is not None)
+    settings = settings_of(named, side)
+    masked = compares_everywhere(settings) and (stays is not None or bool(may_change))
+    settings = settings.resolved(generator.config, masked=masked)
     if seed is not None:
         start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])
     else:
         assert latents is not None  # one of the two is there
         start = read_latents(latents, generator)
+    free = RegionReader(generator, species_of(read_card(model)), Path()).region(may_change, start)
     with fitting() as on_progress:
         space = make_space(generator, options, label, on_progress=on_progress)
     request = EditRequest(
-        latents=start, handles_yx=handles_yx, targets_yx=targets_yx, mask=stays, space=space, settings=settings
+        latents=start,
+        handles_yx=handles_yx,
+        targets_yx=targets_yx,
+        mask=stays,
+        region=free,
+        space=space,
+        settings=settings,
     )
     make_edit(generator, request)  # raises before anything is written
 
@@ -96,6 +122,9 @@ def drag(
         "targets": targets,
         "mask": None if mask is None else str(mask),
         "invert_mask": invert_mask,
+        "region": region,
+        "segment": segment,
+        "segments": segments,
         "basis": options.basis,
         "recipe": named["recipe"],
     }
@@ -115,6 +144,7 @@ def drag(
                 handles_yx,
                 targets_yx,
                 mask=stays,
+                region=free,
                 space=space,
                 settings=settings,
                 on_progress=show,

@@ -16,6 +16,7 @@ from dragspace_jax.drag import recipes
 from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE
+from dragspace_jax.drag.region import grown_region
 from dragspace_jax.drag.settings import DragSettings, EditError
 from dragspace_jax.drag.step_sizes import Pace, Rate
 from dragspace_jax.drag.supervision import MotionSupervision
@@ -49,6 +50,8 @@ class EditRequest:
       handles_yx, targets_yx: [N, 2], pixels of the image, (y, x); handles are rounded to whole pixels, as published.
       id: names the result.
       mask: [H, W], 1 (or 255, or true) where the image must stay, 0 where it may change; both must occur; or None.
+      region: instead, [H, W], 1 (or 255, or true) where the image may change (see `box_region`, `segment_region`). It
+        grows by 1/32 of the side and along the handles' ways, as `drag.region.grown_region` says.
       arrays: what an objective of your own needs of an edit, by name.
       space: coordinates to move in; None: the recipe's. Different bases of one shape share a program.
       settings: None: the recipe's, for the space.
@@ -59,6 +62,7 @@ class EditRequest:
     targets_yx: ArrayLike
     id: str = ""
     mask: ArrayLike | None = None
+    region: ArrayLike | None = None
     arrays: Mapping[str, ArrayLike] = dataclasses.field(default_factory=dict)
     space: Space | None = None
     settings: DragSettings | None = None
@@ -75,6 +79,9 @@ class Edit:
       arrays: by name, float32; `mask` [H, W] is 1 where the image must stay.
       space: coordinates to move in.
       settings: resolved, with their method.
+      region: bool [H, W], where the image may change: the region, grown, or what a mask leaves; or None. It stays on the
+        host and shapes no program; motion supervision reads its complement, `mask` among the arrays, and a direction
+        makes arrays of its own of it.
     """
 
     id: str
@@ -84,6 +91,7 @@ class Edit:
     arrays: dict[str, np.ndarray]
     space: Space
     settings: DragSettings
+    region: np.ndarray | None = None
 
     @property
     def program(self) -> Hashable:
@@ -102,8 +110,8 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
       recipe: what names neither space nor settings takes those of this recipe.
 
     Raises:
-      EditError: a point outside the image, unequal numbers of points, a mask of another size or without both values,
-        latents or settings that do not fit the model.
+      EditError: a point outside the image, unequal numbers of points, a mask or region of another size or without both
+        values, or both of them, latents or settings that do not fit the model.
       SpaceError: a space that does not fit it.
     """
     config = model.config
@@ -122,18 +130,26 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     if len(handles) != len(targets):
         raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
     arrays = {name: np.asarray(array, np.float32) for name, array in request.arrays.items()}
+    if request.mask is not None and request.region is not None:
+        raise EditError(
+            "give either `mask` or `region`: where the image must stay, or where it may change", field="mask region"
+        )
+    may_change = None
     if request.mask is not None:
-        arrays["mask"] = _mask(request.mask, config.resolution)
+        may_change = _binary("mask", "0 (may change) and 1 (must stay", request.mask, config.resolution) == 0
+    if request.region is not None:
+        given = _binary("region", "0 (must stay) and 1 (may change", request.region, config.resolution)
+        may_change = grown_region(given > 0, np.round(handles), targets)
+    if may_change is not None and compares_everywhere(settings):
+        arrays["mask"] = (~may_change).astype(np.float32)
     settings = settings.resolved(config, masked="mask" in arrays)
     if settings.keep_within > 0:
         arrays |= prior_arrays(model, space)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
     direction = settings.method.direction
-    arrays = {
-        **direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=None),
-        **arrays,
-    }
+    made = direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=may_change)
+    arrays = {**made, **arrays}
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:
@@ -146,7 +162,13 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         arrays=arrays,
         space=space,
         settings=settings,
+        region=may_change,
     )
+
+
+def compares_everywhere(settings: DragSettings) -> bool:
+    """Whether edits with these settings compare the whole map with the start's where a mask says so."""
+    return settings.method is None or isinstance(settings.method.objective, MotionSupervision)
 
 
 def published_method(settings: DragSettings, side: int) -> Method:
@@ -169,19 +191,17 @@ def _points(name: str, points_yx: ArrayLike, config: Any) -> Float32[np.ndarray,
     return points
 
 
-def _mask(mask: ArrayLike, side: int) -> Float32[np.ndarray, "H W"]:
-    """[H, W] float32 of zeros and ones."""
+def _binary(name: str, values: str, array: ArrayLike, side: int) -> Float32[np.ndarray, "H W"]:
+    """A mask or region as zeros and ones; `values` says what these mean."""
     try:
-        array = np.array(mask)
-        values = array.astype(np.float32)
+        given = np.array(array)
+        binary = given.astype(np.float32)
     except (TypeError, ValueError) as error:
-        raise EditError(f"the mask is not an array of numbers [H, W]: {error}", field="mask") from error
-    if array.dtype == np.uint8 and array.max(initial=0) == 255:
-        values = values / 255
-    if values.shape != (side, side):
-        raise EditError(f"the mask has shape {values.shape}; the image is {side} × {side}", field="mask")
-    if set(np.unique(values).tolist()) != {0.0, 1.0}:
-        raise EditError(
-            "the mask must hold both 0 (may change) and 1 (must stay; 255 in bytes), and nothing else", field="mask"
-        )
-    return values
+        raise EditError(f"the {name} is not an array of numbers [H, W]: {error}", field=name) from error
+    if given.dtype == np.uint8 and given.max(initial=0) == 255:
+        binary = binary / 255
+    if binary.shape != (side, side):
+        raise EditError(f"the {name} has shape {binary.shape}; the image is {side} × {side}", field=name)
+    if set(np.unique(binary).tolist()) != {0.0, 1.0}:
+        raise EditError(f"the {name} must hold both {values}; 255 in bytes), and nothing else", field=name)
+    return binary

@@ -102,6 +102,8 @@ class LeastChange:
         handles, lane, count = lanes.handles, lanes.handles.lane, lanes.count
         assert point.coordinates is not None
         assert limits.radius is not None
+        assert limits.share is not None
+        assert limits.ease is not None
         here, far = point.progress.handles_yx, point.progress.distances
         spectrum = lanes.arrays.get("spectrum", jnp.zeros_like(lanes.start))
         damping = jnp.broadcast_to(jnp.asarray(self.damping), (count,))[lane]
@@ -110,14 +112,18 @@ class LeastChange:
         moved = _rotated(lanes, point.coordinates - lanes.start)
         carried = jnp.einsum("nik,nk->ni", rows.a, moved[lane], precision=_HIGHEST)
         gap = jnp.where(handles.valid[:, None], handles.targets_yx - here, 0.0)
-        stiffness = self._stiffness(rows, gap + carried)
+        stretch = 1.0 + (jnp.broadcast_to(jnp.asarray(self.stretch), (count,)) - 1.0) * limits.ease
+        stiffness = self._stiffness(rows, gap + carried, stretch)
         share = jnp.minimum(1.0, limits.radius[lane] / jnp.maximum(far, _TINY))
         multipliers, change = _solve(rows, stiffness, gap * share[:, None] + carried, memory.value)
+        change = moved + limits.share[:, None] * (change - moved)
         predicted = here + jnp.einsum("nik,nk->ni", rows.a, (change - moved)[lane], precision=_HIGHEST)
         coordinates = lanes.start + _rotated_back(lanes, change)
         return Proposal(coordinates=coordinates, predicted=ByHandle(predicted)), ByHandle(multipliers)
 
-    def _stiffness(self, rows: _Rows, motion: Float32[Array, "N 2"]) -> Float32[Array, " B"]:
+    def _stiffness(
+        self, rows: _Rows, motion: Float32[Array, "N 2"], stretch: Float32[Array, " B"]
+    ) -> Float32[Array, " B"]:
         """λ [B] for the whole motion [N, 2] from the start."""
         count = rows.spectrum.shape[0]
 
@@ -126,7 +132,7 @@ class LeastChange:
             return jnp.sqrt(jnp.sum(jnp.square(change), 1))
 
         lengths = jax.lax.map(length, jnp.asarray(_LADDER))  # [J, B]
-        within = lengths <= jnp.broadcast_to(jnp.asarray(self.stretch), (count,))[None] * lengths[:1]
+        within = lengths <= stretch[None] * lengths[:1]
         # The lengths rise with λ; rounding apart, the first that is too long ends the ladder.
         steps = jnp.sum(jnp.cumprod(within.astype(jnp.int32), 0), 0)
         chosen = jnp.asarray(_LADDER)[jnp.maximum(steps, 1) - 1]

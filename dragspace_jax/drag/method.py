@@ -46,12 +46,16 @@ class Limits:
       descent: [B], by how much the loss shall fall along the step, were it linear.
       radius: [B], length of the step at most, in the direction's own measure.
       damping: [B], added to what the direction inverts, likewise.
+      share: [B], of the step from the accepted point that is taken, from 0 to 1.
+      ease: [B], from 1 to 0, how much of what a direction would like beside the motion is still insisted on.
     """
 
     rate: jax.Array | None = None
     descent: jax.Array | None = None
     radius: jax.Array | None = None
     damping: jax.Array | None = None
+    share: jax.Array | None = None
+    ease: jax.Array | None = None
 
 
 @jax.tree_util.register_dataclass

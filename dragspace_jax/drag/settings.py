@@ -187,7 +187,8 @@ class DragSettings:
             raise EditError(f"feature block {block} is not in the model; it has {blocks}", field="feature_block")
         if masked and engine == "window":
             raise EditError(
-                "engine is 'window'; an edit with a mask needs 'whole', since the mask is compared everywhere",
+                "engine is 'window'; an edit with a mask needs 'whole', since the mask, which may be a region's "
+                "complement, is compared everywhere",
                 field="engine",
             )
         for name in ("radius_motion", "radius_track"):

@@ -28,6 +28,7 @@ def drag_one(
     targets_yx: ArrayLike,
     *,
     mask: ArrayLike | None = None,
+    region: ArrayLike | None = None,
     recipe: str = DEFAULT_RECIPE,
     space: Space | None = None,
     settings: DragSettings | None = None,
@@ -40,6 +41,7 @@ def drag_one(
       latents: the image's: for StyleGAN2 ws [L, D] or [1, L, D], or `Latents`.
       handles_yx, targets_yx: [N, 2], pixels of the image, (y, x); handles are rounded to whole pixels.
       mask: [H, W], 1 where the image must stay, 0 where it may change.
+      region: instead, [H, W], 1 where it may change; it grows somewhat, see `EditRequest`.
       recipe: `paced` or `published`, DragGAN's own loop: what space and settings default to.
       space: coordinates to move in.
       settings: how to drag.
@@ -50,13 +52,19 @@ def drag_one(
       The result, with the trace; a drag that does not arrive is an outcome, not an error.
 
     Raises:
-      EditError: bad points, mask, latents or settings.
+      EditError: bad points, mask, region, latents or settings.
       SpaceError: a space that does not fit the model.
     """
     edit = make_edit(
         model,
         EditRequest(
-            latents=latents, handles_yx=handles_yx, targets_yx=targets_yx, mask=mask, space=space, settings=settings
+            latents=latents,
+            handles_yx=handles_yx,
+            targets_yx=targets_yx,
+            mask=mask,
+            region=region,
+            space=space,
+            settings=settings,
         ),
         recipe,
     )

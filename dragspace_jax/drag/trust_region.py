@@ -13,6 +13,10 @@ from dragspace_jax.drag.method import Limits
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
 from dragspace_jax.drag.state import DragState, Lanes, Point
 
+_GOOD, _FAIR = 0.25, 0.5  # missed of what was asked: the radius doubles, stays, or else halves
+_LEAST = 1 / 16  # of the first radius
+_SMALLEST, _EASED = 0.2, 0.4  # a share below the first is no way on; the ease is then multiplied by the second
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,38 +35,46 @@ class TrustRegion:
 
     keeps = True
 
-    def init(self, lanes: Lanes) -> Float32[Array, " B={lanes.count}"]:
-        """The radius [B], pixels."""
-        return jnp.broadcast_to(jnp.asarray(self.first) * (self.side / PUBLISHED_SIDE), (lanes.count,))
+    def init(self, lanes: Lanes) -> dict[str, jax.Array]:
+        """radius [B], pixels; share and ease [B], as in `Limits`."""
+        one = jnp.ones(lanes.count)
+        return {"radius": self._first(lanes), "share": one, "ease": one}
 
     def judge(
         self, lanes: Lanes, state: DragState, trial: Point
-    ) -> tuple[Bool[Array, " B={lanes.count}"], Float32[Array, " B={lanes.count}"]]:
-        """Whether the trial comes nearer than the last accepted point, and the radius after it."""
-        first = state.iteration == 0
-        lane = lanes.handles.lane
+    ) -> tuple[Bool[Array, " B={lanes.count}"], dict[str, jax.Array]]:
+        """Whether the trial comes nearer than the last accepted point, and the limits after it."""
+        first, size, lane = state.iteration == 0, state.size, lanes.handles.lane
         before, after = state.accepted.progress, trial.progress
-        nearer = after.left <= before.left + jnp.asarray(self.slack)
-        accepts = first | nearer
-        asked = state.predicted.value - before.handles_yx
-        missed = jnp.sqrt(jnp.sum(jnp.square(after.handles_yx - state.predicted.value), -1))
-        asked = jnp.sqrt(jnp.sum(jnp.square(asked), -1))
-        zero = jnp.zeros(lanes.count)
-        missed, asked = zero.at[lane].max(missed), zero.at[lane].max(asked)
-        ratio = missed / jnp.maximum(asked, 1e-3)
-        radius = state.size
+        accepts = first | (after.left <= before.left + jnp.asarray(self.slack))
+
+        def farthest(way: Float32[Array, "N 2"]) -> Float32[Array, " B"]:
+            return jnp.zeros(lanes.count).at[lane].max(jnp.sqrt(jnp.sum(jnp.square(way), 1)))
+
+        asked = farthest(state.predicted.value - before.handles_yx)
+        missed = farthest(after.handles_yx - state.predicted.value) / jnp.maximum(asked, 1e-3)
+        grown = jnp.select([missed < _GOOD, missed < _FAIR], [jnp.full_like(missed, 2.0), jnp.ones_like(missed)], 0.5)
         most = jnp.asarray(self.most) * (self.side / PUBLISHED_SIDE)
-        grown = jnp.where(ratio < 0.25, 2.0, jnp.where(ratio < 0.5, 1.0, 0.5))
-        new = jnp.where(nearer, jnp.minimum(radius * grown, most), jnp.minimum(radius, asked) * 0.5)
-        return accepts, jnp.where(first, radius, jnp.maximum(new, 0.1))
+        radius = jnp.clip(size["radius"] * jnp.where(accepts, grown, 1.0), _LEAST * self._first(lanes), most)
+        share = jnp.where(accepts, jnp.minimum(2.0 * size["share"], 1.0), 0.5 * size["share"])
+        stuck = share < _SMALLEST
+        new = {
+            "radius": jnp.where(stuck, self._first(lanes), radius),
+            "share": jnp.where(stuck, 1.0, share),
+            "ease": jnp.where(stuck, size["ease"] * _EASED, size["ease"]),
+        }
+        return accepts, {name: jnp.where(first, size[name], value) for name, value in new.items()}
 
     def limits(
         self,
         lanes: Lanes,
         point: Point,
-        size: Float32[Array, " B={lanes.count}"],
+        size: dict[str, jax.Array],
         iteration: Int32[Array, " B={lanes.count}"],
     ) -> Limits:
-        """The radius."""
-        del iteration
-        return Limits(radius=size)
+        """The state's numbers."""
+        del lanes, point, iteration
+        return Limits(radius=size["radius"], share=size["share"], ease=size["ease"])
+
+    def _first(self, lanes: Lanes) -> Float32[Array, " B={lanes.count}"]:
+        return jnp.broadcast_to(jnp.asarray(self.first, jnp.float32) * (self.side / PUBLISHED_SIDE), (lanes.count,))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dragspace_jax.batch.lines import LONGEST_LINE, MOST_POINTS, LineError, parse_line, read_lines
+from dragspace_jax.batch.regions import RegionChoice
 
 GOOD: dict[str, Any] = {"seed": 3, "handles": [[12, 14]], "targets": [[20, 14.5]]}
 
@@ -35,6 +36,26 @@ def test_settings_have_the_options_names() -> None:
     solver = {"momentum": 0.5, "pace": 60.0, "tolerance": 1.0, "engine": "window", "dtype": "bfloat16"}
     basis = {"basis": "dog.npz", "whiten": 1.0, "shared": False}
     assert parse_line(raw(**solver, **basis), 32).settings == {**solver, **basis}
+
+
+@pytest.mark.parametrize(
+    ("named", "choice"),
+    [
+        ({}, RegionChoice()),
+        ({"region": [1, 2.5, 3, 4]}, RegionChoice(region=(1.0, 2.5, 3.0, 4.0))),
+        ({"region": "1,2.5, 3,4"}, RegionChoice(region=(1.0, 2.5, 3.0, 4.0))),
+        ({"region": "may.png"}, RegionChoice(region="may.png")),
+        ({"segment": "mouth"}, RegionChoice(segment=("mouth",))),
+        ({"segment": "mouth, eye_left"}, RegionChoice(segment=("mouth", "eye_left"))),
+        ({"segment": ["mouth", "ear"]}, RegionChoice(segment=("mouth", "ear"))),
+        ({"segment": 3, "segments": "l.png"}, RegionChoice(segment=("3",), segments="l.png")),
+        ({"segment": [3, 5], "segments": "l.png"}, RegionChoice(segment=("3", "5"), segments="l.png")),
+    ],
+)
+def test_what_may_change(named: dict[str, Any], choice: RegionChoice) -> None:
+    may_change = parse_line(raw(**named), 32).may_change
+    assert may_change == choice
+    assert bool(may_change) == bool(named)
 
 
 def test_the_public_form_moves_to_the_models_size() -> None:
@@ -94,6 +115,21 @@ def test_the_public_form_moves_to_the_models_size() -> None:
         (raw(id=7), "id is 7; it must be a text"),
         (raw(id="x" * 201), "id has 201 characters"),
         (raw(invert_mask=True), "invert_mask needs mask"),
+        (raw(region=[1, 2, 3]), "region is [1, 2, 3]; it must be x,y,width,height or a picture"),
+        (raw(region="1,2,3"), "region is '1,2,3'; it must be"),
+        (raw(region=[1, 2, 3, True]), "region is [1, 2, 3, True]"),
+        (raw(region=[1, 2, 3, 10**400]), "region is [1, 2, 3, 1000"),
+        (raw(region=""), "region is ''"),
+        (raw(region=3), "region is 3"),
+        (raw(segment=[]), "segment is []; it must be 1 to"),
+        (raw(segment="mouth,"), "segment is 'mouth,'"),
+        (raw(segment=["x" * 41]), "segment is ['xxx"),
+        (raw(segment=[1.5]), "segment is [1.5]; it must be names or ids"),
+        (raw(segment={"mouth": 1}), "segment is {'mouth': 1}"),
+        (raw(segments="l.png"), "segments needs segment"),
+        (raw(segments=3, segment="3"), "segments is 3; it must be a text"),
+        (raw(mask="m.png", region="r.png"), "give either mask or region: where"),
+        (raw(mask="m.png", segment="mouth"), "give either mask or segment: where"),
         (raw(handles=None), "handles are missing"),
         (raw(handles="12,14"), 'handles is "12,14"; it must be a list of pairs'),
         (raw(handles=[12, 14]), "handles is [12, 14]"),

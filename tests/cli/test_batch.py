@@ -184,6 +184,38 @@ def test_bad_lines_are_results_and_the_others_run(
     assert "18 of the lines are invalid" in result.output
 
 
+def test_lines_name_what_may_change(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
+) -> None:
+    labels = np.zeros((32, 32), np.uint8)
+    labels[4:8, 4:8], labels[20:24, 20:24] = 3, 5
+    Image.fromarray(labels).save(tmp_path / "labels.png")
+    edits = write(
+        tmp_path / "edits.jsonl",
+        edit(id="none"),
+        edit(id="box", region=[4, 4, 4, 4]),
+        edit(id="picture", region="labels.png"),  # no pixel of it is white
+        edit(id="labels", segment=[3, 5], segments="labels.png"),
+        edit(id="both", segment=3, segments="labels.png", region="20,20,4,4"),
+        edit(id="unseen", segment="mouth"),
+        edit(id="absent", segment="4", segments="labels.png"),
+    )
+    out = tmp_path / "out"
+    result = dragspace("batch", edits, "--model", tiny_folder, "--out", out, "--pictures", "none", *QUICK)
+    assert result.exit_code == 0, result.output
+    regions = {request.id: request.region for request in instant.ran}
+    assert regions.pop("none") is None
+    assert not regions.pop("picture").any()  # which `make_edit` refuses
+    np.testing.assert_array_equal(regions.pop("box"), labels == 3)
+    for name in ("labels", "both"):
+        np.testing.assert_array_equal(regions.pop(name), labels > 0)
+    assert not regions
+    assert {request.id: request.settings.engine for request in instant.ran}["box"] == "whole"
+    told = records(out)
+    assert "give a label map as segments, with ids of it, or a region" in told["unseen"]["reason"]
+    assert "segment 4 is not on the label map; it holds 0, 3, 5" in told["absent"]["reason"]
+
+
 def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace
 ) -> None:

@@ -88,17 +88,26 @@ def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> 
     mask = np.zeros((32, 32), np.uint8)
     mask[20:] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.fromarray(mask // 50).save(tmp_path / "labels.png")
     for name, more in {
         "w": ("--space", "w"),
         "pca": ("--space", "pca", "--components", 4, "--whiten", 1),
         "shared": ("--space", "pca", "--shared"),
         "mask": ("--mask", tmp_path / "mask.png"),
         "inverted": ("--mask", tmp_path / "mask.png", "--invert-mask"),
+        "region": ("--region", tmp_path / "mask.png"),
+        "box": ("--region", "4,4,20,16"),
+        "segment": ("--segments", tmp_path / "labels.png", "--segment", 5),
         "half": ("--dtype", "bfloat16", "--noise", "none", "--feature-block", 16),
         "whole": ("--engine", "whole", "--stall", 1),
     }.items():
         result = dragspace(*arguments(tiny_folder, tmp_path / name, "--pictures", "none", "--steps", 2, *more))
         assert result.exit_code == 0, (name, result.output)
+    record = json.loads((tmp_path / "segment" / "result.json").read_text())
+    assert (record["mask"], record["region"], record["segment"]) == (None, None, "5")
+    assert record["segments"] == str(tmp_path / "labels.png")
+    region, segment = (stored(tmp_path / name / "latents.npz")["ws"] for name in ("region", "segment"))
+    np.testing.assert_array_equal(region, segment)
 
 
 def test_a_basis_of_displacements_is_still_read(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
@@ -166,6 +175,18 @@ def _bad_files(folder: Path) -> None:
         (("--mask", "text.png"), "not a picture"),
         (("--mask", "missing.png"), "no such file"),
         (("--invert-mask",), "--invert-mask needs --mask"),
+        (("--mask", "half.png", "--region", "1,1,4,4"), "give either --mask or --region: where"),
+        (("--mask", "half.png", "--segment", "mouth"), "give either --mask or --segment: where"),
+        (("--region", "1,2,3"), "--region is '1,2,3'; it must be x,y,width,height or a picture"),
+        (("--region", "30,0,4,4"), "--region: the box x=30, y=0, 4 wide, 4 high is not within the image's 32 × 32"),
+        (("--region", "0,0,32,32"), "--region: the region must hold both 0 (must stay)"),
+        (("--region", "small.png"), "the region has shape 16×16"),
+        (("--segment", "mouth"), "--segment mouth: only on the embedded models"),
+        (("--segment", "mouth"), "give a label map as --segments, with ids of it, or a --region"),
+        (("--segments", "half.png"), "--segments needs --segment"),
+        (("--segments", "half.png", "--segment", "0,7"), "--segment 7 is not on the label map; it holds 0, 255"),
+        (("--segments", "half.png", "--segment", "mouth"), "--segment 'mouth' is no id of a label map"),
+        (("--segments", "text.png", "--segment", "1"), "not a picture"),
         (("--latents", "shape.npy"), "either --seed or --latents"),
         (("--layers", 9), "layers is 9; the model has 8"),
         (("--space", "pca", "--components", 99), "components is 99"),

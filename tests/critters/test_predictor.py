@@ -19,6 +19,8 @@ from dragspace_jax.critters.predictor import (
     predict,
     predictor_card,
 )
+from dragspace_jax.critters.segments import named_region
+from dragspace_jax.drag.region import grown_region
 
 COUNT = 8  # pictures of each kind
 SLACK = 1.5  # how much worse than the card so few pictures may be
@@ -46,6 +48,20 @@ def found(predictor: Predictor, pictures: Picture) -> Prediction:
 def inside(landmarks_yx: np.ndarray) -> np.ndarray:
     """Which landmarks [B, P] are in the frame; the card counts no others."""
     return np.all((landmarks_yx >= 0) & (landmarks_yx <= SIDE - 1), -1)
+
+
+def test_segments_are_found_where_they_are_drawn(found, pictures):
+    for segmentation, drawn in zip(found.segmentation, pictures.segmentation, strict=True):
+        for name in ("mouth", "eye", "face"):
+            seen, there = (named_region(each, [name]) for each in (segmentation, drawn))
+            assert np.sum(_near(seen) & there) > 0.95 * there.sum(), name
+            assert np.sum(seen & ~_near(there)) < 0.05 * there.sum(), name
+
+
+def _near(region: np.ndarray) -> np.ndarray:
+    """What is within as many pixels as a region grows by, for a drag that moves nothing."""
+    still = np.argwhere(region)[:1]
+    return grown_region(region, still, still)
 
 
 def test_shapes_types_and_ranges(found):
