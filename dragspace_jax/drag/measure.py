@@ -161,8 +161,7 @@ def _quality(
     edit, side = _edit(result), result.model.config.resolution
     squared = np.square(after - before).mean(-1)
     weights = away_from(edit.handles_yx, edit.targets_yx, side, len(squared))
-    mask = edit.arrays.get("mask")
-    masked = None if mask is None else weighted_mean(squared, box_averaged(mask, len(squared)))
+    stays = np.zeros(0) if edit.region is None else box_averaged(1.0 - edit.region, len(squared))
     return Quality(
         reached=result.outcome == Outcome.REACHED,
         side=side,
@@ -171,7 +170,7 @@ def _quality(
         residual=tuple(map(float, residual)),
         back_px=tuple(map(float, back_px)),
         change_outside=weighted_mean(squared, weights),
-        change_masked=masked,
+        change_kept=weighted_mean(squared, stays) if stays.any() else None,
         **_distances(result),
     )
 

@@ -30,7 +30,7 @@ class Thresholds:
       distance: Mahalanobis distance, in deviations; counts only beyond the `quantile`, and beyond the start's.
       quantile: of the model's samples.
       change_outside: mean squared difference outside the handles' surroundings.
-      change_masked: mean squared difference where the mask keeps the image.
+      change_kept: mean squared difference where the image must stay, by a mask or outside a region.
     """
 
     residual: float = 1.0
@@ -38,7 +38,7 @@ class Thresholds:
     distance: float = 1.5
     quantile: float = 0.999
     change_outside: float = 0.007
-    change_masked: float = 0.001
+    change_kept: float = 0.001
 
 
 THRESHOLDS = Thresholds()
@@ -62,7 +62,7 @@ class Quality:
       start_quantile, quantile: the share of 10,000 samples of the model that lie no farther.
       change_outside: mean squared difference of the image (RGB, −1 to 1) to the start's, outside the surroundings of
         the handles that move.
-      change_masked: likewise where the edit's mask keeps the image.
+      change_kept: likewise where the edit's mask or region says that the image must stay.
     """
 
     reached: bool
@@ -76,7 +76,7 @@ class Quality:
     start_quantile: float | None = None
     quantile: float | None = None
     change_outside: float | None = None
-    change_masked: float | None = None
+    change_kept: float | None = None
 
     def figures(self) -> dict[str, float]:
         """As numbers: handles by the worst one, lengths in px of a 512 px image, nan where there is none."""
@@ -87,7 +87,7 @@ class Quality:
             "back": max(self.back_px, default=math.nan) * scale,
             **{
                 name: math.nan if (value := getattr(self, name)) is None else value
-                for name in ("start_distance", "distance", "quantile", "change_outside", "change_masked")
+                for name in ("start_distance", "distance", "quantile", "change_outside", "change_kept")
             },
         }
 
@@ -157,9 +157,9 @@ _WORDS = {
     "tracker": "the tracker lost a handle",
     "far": "far from anything the model was trained on",
     "background": "the background moved",
-    "mask": "what the mask keeps moved",
+    "kept": "what had to stay moved",
 }
-_BRIEF = {"tracker": "lost", "far": "far off", "background": "background", "mask": "mask"}
+_BRIEF = {"tracker": "lost", "far": "far off", "background": "background", "kept": "kept part"}
 
 
 def excess(figures: Figures, thresholds: Thresholds) -> dict[str, Float[np.ndarray, " ..."]]:
@@ -176,7 +176,7 @@ def excess(figures: Figures, thresholds: Thresholds) -> dict[str, Float[np.ndarr
         "tracker": np.fmax(figures["residual"] / thresholds.residual, figures["back"] / thresholds.back),
         "far": np.where(left_samples, distance / thresholds.distance, 0.0),
         "background": figures["change_outside"] / thresholds.change_outside,
-        "mask": figures["change_masked"] / thresholds.change_masked,
+        "kept": figures["change_kept"] / thresholds.change_kept,
     }
     return {name: np.where(np.isnan(ratio), 0.0, ratio) for name, ratio in ratios.items()}
 

@@ -63,7 +63,7 @@ def test_it_writes_the_whole_folder(
         quality = record["quality"]
         assert quality["flagged"] == bool(quality["reasons"]) == (quality["verdict"] != "reached")
         assert len(quality["residual"]) == len(quality["back_px"]) == len(record["handles_xy"])
-        assert ("change_masked" in quality) == (name == "masked")
+        assert ("change_kept" in quality) == (name == "masked")
         assert 0 < quality["ssim"] < 1
         assert quality["distance"] != quality["start_distance"]
     flagged = sum(record["quality"]["flagged"] for record in found.values())

@@ -71,7 +71,7 @@ def test_an_edit_that_changed_nothing(tiny_generator: Generator) -> None:
     result = ended(tiny_generator, ws, ws, [[12, 14]], [[12, 14]], mask=mask, space=WPlus(layers=6))
     quality = dataclasses.replace(result, latents=result.start).quality
     assert quality is not None
-    assert (quality.change_outside, quality.change_masked, quality.residual, quality.back_px) == (0, 0, (0,), (0,))
+    assert (quality.change_outside, quality.change_kept, quality.residual, quality.back_px) == (0, 0, (0,), (0,))
     assert quality.distance == quality.start_distance
     assert quality.verdict == "reached"
 
@@ -110,7 +110,7 @@ def test_groups_that_are_filled_up_measure_as_one_by_one(tiny_generator: Generat
         ({"distance": 9.0, "quantile": 1.0}, "reached, but far from anything the model was trained on"),
         ({"distance": 9.0, "quantile": 1.0, "start_distance": 9.5}, "reached"),
         ({"change_outside": 1.0}, "reached, but the background moved"),
-        ({"change_masked": 1.0}, "reached, but what the mask keeps moved"),
+        ({"change_kept": 1.0}, "reached, but what had to stay moved"),
         ({"residual": (0.1, 9.0)}, "reached, but the tracker lost a handle"),
         ({"reached": False, "left_px": (3.21, 0.5)}, "not reached: 3.2 px left"),
         ({"reached": False, "left_px": (1.9, 0.5)}, "not reached: 1.9 px left"),
