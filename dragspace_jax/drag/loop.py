@@ -112,7 +112,7 @@ def evaluate(network: Network, lanes: Lanes, state: DragState) -> Point:
         carry=carry,
         progress=progress,
         loss=found.loss,
-        terms=found.handles,
+        terms=None if found.handles is None else ByHandle(found.handles),
         coordinates=state.candidate,
         pulled=method.direction.pull(lanes, found, lambda cotangents: vjp(cotangents)[0]),
     )

@@ -33,7 +33,7 @@ class Thresholds:
       change_kept: mean squared difference where the image must stay, by a mask or outside a region.
     """
 
-    residual: float = 1.0
+    residual: float = 1.5
     back: float = 11.0
     distance: float = 1.5
     quantile: float = 0.999
