@@ -1,9 +1,10 @@
-"""How long from the command to the first iteration, with an empty compilation cache and with a filled one?
+"""How long from the command to the first iteration, and to pictures, with an empty compilation cache and a filled one?
 
     python -m benchmarks.start_up --model critters-dog
 
 Runs `dragspace drag` for one iteration in fresh processes that share a cache folder, empty at first, and
-takes the wall time from the start of the process to its end; no pictures are written.
+takes the wall time from the start of the process to its end, without pictures; then for up to 16 with all pictures,
+which in the first start finds the drag's program kept and compiles the pictures' one.
 """
 
 from __future__ import annotations
@@ -29,17 +30,18 @@ TABLE = Table(
         Column("start", ["start"]),
         Column("command, s", ["seconds"], "{:.1f}"),
         Column("of it the drag until its first iteration, s", ["first_seconds"], "{:.1f}"),
+        Column("16 iterations with pictures, s", ["pictures_seconds"], "{:.1f}"),
     ],
 )
 
 
-def timed_drag(model: str, cache: Path, out: Path) -> tuple[float, float]:
-    """Seconds of the whole process, and of the drag in it until its first iteration was there."""
+def timed_drag(model: str, cache: Path, out: Path, *, steps: int, pictures: str) -> tuple[float, float]:
+    """Seconds of the whole process, and of the drag in it; of one iteration, that is until the first was there."""
     points = ("--handles", "2,2", "--targets", "6,2")
     command = ["-m", "dragspace_jax.cli", "drag", "--model", model, "--seed", "0", *points]
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, *command, "--steps", "1", "--pictures", "none", "--out", str(out)],
+        [sys.executable, *command, "--steps", str(steps), "--pictures", pictures, "--out", str(out)],
         check=True,
         capture_output=True,
         env={**os.environ, "XDG_CACHE_HOME": str(cache)},
@@ -57,9 +59,11 @@ def main(model: str, repeats: int, out: Path) -> None:
     rows: list[dict[str, Any]] = []
     with cores(None) as count, tempfile.TemporaryDirectory() as folder:
         for number in range(1 + repeats):
-            whole, first = timed_drag(model, Path(folder) / "cache", Path(folder) / f"out{number}")
+            cache, out = Path(folder) / "cache", Path(folder) / f"out{number}"
+            whole, first = timed_drag(model, cache, out / "first", steps=1, pictures="none")
+            shown, _ = timed_drag(model, cache, out / "all", steps=16, pictures="all")
             start = f"warm {number}" if number else "cold"
-            rows.append({"start": start, "seconds": whole, "first_seconds": first})
+            rows.append({"start": start, "seconds": whole, "first_seconds": first, "pictures_seconds": shown})
         report.finish(report.results_console(), out, facts(count), [TABLE], rows)
 
 

@@ -15,18 +15,21 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 from flax import nnx
 
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.stored_arrays import read_arrays
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
 from dragspace_jax.stylegan2.generator import Generator
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 FORMAT_VERSION = 1
 EMBEDDED_MODELS = ("critters-dog", "critters-cat")
@@ -56,12 +59,23 @@ class ModelCard:
 
 def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Generator:
     """A generator with these parameters (float32). Raises ModelError if a name is missing, left over or misshapen."""
-    return _build(nnx.eval_shape(lambda: Generator(config, rngs=nnx.Rngs(0))), values)
+    return _build(nnx.eval_shape(lambda: Generator(config, rngs=_Zeros())), values)
 
 
 def build_discriminator(config: DiscriminatorConfig, values: Mapping[str, Any]) -> Discriminator:
     """A discriminator with these parameters (float32). Raises ModelError as `build_generator` does."""
-    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=nnx.Rngs(0))), values)
+    return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=_Zeros())), values)
+
+
+class _Zeros(nnx.Rngs):
+    """What initialisers draw from where only shapes are wanted: to trace random numbers takes longer than reading."""
+
+    @property
+    def params(self) -> Self:
+        return self
+
+    def normal(self, shape: tuple[int, ...]) -> jax.Array:  # type: ignore[override]
+        return jnp.zeros(shape)
 
 
 def _build(abstract: Network, values: Mapping[str, Any]) -> Network:
@@ -169,6 +183,8 @@ def _files(folder: Path) -> dict[str, int]:
 
 def _writer() -> ocp.Checkpointer:
     """Writes without the copy that Orbax makes of NumPy arrays, lest somebody changes them meanwhile: nobody does."""
+    import orbax.checkpoint as ocp  # takes longer to import than a model to read, and only writing needs it
+
     registry = ocp.type_handlers.create_type_handler_registry(
         (np.ndarray, ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)),
         (jax.Array, ocp.type_handlers.ArrayHandler()),
@@ -218,7 +234,7 @@ def read_card(model: str | Path) -> ModelCard:
         raise ModelError(f"{path} is not a model's config.json: {type(error).__name__}: {error}") from error
 
 
-def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, jax.Array]:
+def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, np.ndarray]:
     whole = _files(folder)
     damaged = sorted(path for path, size in files.items() if whole.get(path) != size)
     if damaged:
@@ -226,12 +242,9 @@ def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, jax
             f"the model folder {folder} is not whole: {damaged[0]} is missing or cut; copy all of it again"
         )
     try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            stored = checkpointer.metadata((folder / name).absolute()).item_metadata.tree
-            device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-            target = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=device) for k, v in stored.items()}
-            return checkpointer.restore((folder / name).absolute(), target)
-    except Exception as error:  # Orbax raises whatever its storage meets, bare Exception included
+        # Converted here: on a device, each shape would be a program of its own to compile.
+        return {key: array.astype(np.float32, copy=False) for key, array in read_arrays(folder / name).items()}
+    except Exception as error:  # the storage raises whatever it meets, bare Exception included
         raise ModelError(
             f"the weights in {folder / name} are missing or damaged; convert the model again, or copy the whole folder"
         ) from error

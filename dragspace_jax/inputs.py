@@ -59,10 +59,8 @@ def seed_latents(model: Generator, seeds: Sequence[int], *, psi: float, label: i
       InputError: psi is not finite, or the label does not fit the model.
     """
     one_hot = check_seed_options(model.config, psi=psi, label=label)
-    c = None if one_hot is None else jnp.asarray(one_hot)
     rows = [
-        np.asarray(_truncated_w(model.mapping, jnp.asarray(seed_to_z(seed, model.config.z_dim)), c, psi))
-        for seed in seeds
+        np.asarray(_truncated_w(model.mapping, seed_to_z(seed, model.config.z_dim), one_hot, psi)) for seed in seeds
     ]
     return np.repeat(np.stack(rows), model.config.num_ws, axis=1)
 

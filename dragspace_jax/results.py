@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from dragspace_jax.metrics.preservation import preservation
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
-from dragspace_jax.stylegan2.rendering import render_images
+from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.animation import frame_indices, save_gif
 from dragspace_jax.viz.points import draw_points
 from dragspace_jax.viz.sheets import side_by_side, to_uint8
@@ -179,15 +180,10 @@ def settings_record(settings: DragSettings) -> dict[str, Any]:
     return {field: getattr(settings, field) for field in SETTINGS}
 
 
-def render_blocks(model: Generator, latents: Latents, settings: DragSettings) -> np.ndarray:
-    """The images of latents [n, L, D], uint8 [n, H, W, 3], by one program for any n."""
-    count = len(latents.ws)
-    blocks = []
-    for first in range(0, count, _TOGETHER):
-        rows = np.minimum(np.arange(first, first + _TOGETHER), count - 1)
-        block = jax.tree.map(lambda leaf, rows=rows: leaf[rows], latents)
-        blocks.append(render_images(model, block, noise=settings.noise, dtype=settings.dtype))
-    return to_uint8(np.concatenate(blocks)[:count])
+def render_each(model: Generator, latents: Latents, settings: DragSettings) -> Iterator[np.ndarray]:
+    """The images of latents [n, L, D], uint8 [H, W, 3] each, by one program for any n."""
+    for batch in render_batches(model, latents, noise=settings.noise, dtype=settings.dtype, together=_TOGETHER):
+        yield from to_uint8(batch)
 
 
 def render_pair(result: DragResult) -> UInt8[np.ndarray, "2 H W 3"]:
@@ -212,15 +208,15 @@ def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated:
     # The tracked positions of iteration t belong to the latents before its update, those of the first to the start
     # (docs/design.md, fact 4).
     frames_of = [result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], traced) for t in chosen]
-    images = render_blocks(result.model, Latents.stack([result.latents, *frames_of]), result.edit.settings)
-    after, frames = images[0], images[1:]
-    before = frames[0]
+    images = render_each(result.model, Latents.stack([result.latents, *frames_of]), result.edit.settings)
+    after, before = next(images), next(images)
     save_image(before, out / "before.png")
     save_image(after, out / "after.png")
     marked = [draw_points(before, path[0], targets), draw_points(after, path[-1], targets, path)]
     save_image(side_by_side(marked, titles=["before", "after"]), out / "drag.png")
     if animated:
-        drawn = [draw_points(f, path[t], targets, path[: t + 1]) for f, t in zip(frames, chosen, strict=True)]
+        frames = zip(chain([before], images), chosen, strict=True)
+        drawn = [draw_points(frame, path[t], targets, path[: t + 1]) for frame, t in frames]
         with staged(out / "drag.gif") as staging:
             save_gif(drawn, staging)
     return np.stack([before, after])

@@ -11,6 +11,9 @@ from typing import Any, Self
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Most of the tests' time is compiling. This holds for the processes that they start as well; a module that needs
+# programs as users run them asks for `optimised`.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "true"
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +40,7 @@ jaxtyping.jaxtyped = _functions_only  # type: ignore[assignment]  # the name tha
 jaxtyping.install_import_hook(CHECKED, typechecker=None)
 
 from dragspace_jax.checkpoint import build_generator, save_parameters
+from dragspace_jax.drag.programs import programs_for
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import parameters
@@ -44,8 +48,6 @@ from dragspace_jax.stylegan2.parameters import parameters
 # What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Most of the tests' time is compiling. Parity, which holds what users run, turns the optimisations back on.
-jax.config.update("jax_disable_most_optimizations", True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,10 +66,9 @@ def _user_cache_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _programs_are_dropped() -> Iterator[None]:
-    """Compiled programs hold memory maps, and a process may have only so many; the next module starts without."""
-    yield
+def drop_programs() -> None:
+    """Forget every compiled program of this process."""
+    programs_for.cache_clear()
     jax.clear_caches()
 
 
@@ -77,6 +78,25 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_dropped_in_time() -> Iterator[None]:
+    """They hold memory maps, of which a process may have 65,530; until then a module finds what others compiled."""
+    yield
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > 10_000:  # about 2 GB
+        drop_programs()
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """Programs as they compile by default, none of which was compiled otherwise before."""
+    drop_programs()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    drop_programs()
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +125,13 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Genera
     values = {name: np.asarray(value) for name, value in parameters(tiny_generator).items()}
     save_parameters(folder, tiny_generator.config, values, source={"format": "random"})
     return folder
+
+
+@pytest.fixture
+def eight_devices() -> dict[str, str]:
+    """The environment of a process that sees eight devices, and compiles as users do: its bars are for that."""
+    flags = "--xla_force_host_platform_device_count=8"
+    return os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Outcome, m
 from dragspace_jax.drag.result import Trace
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.folders import FolderError
-from dragspace_jax.results import latents_are_whole, render_blocks, save_drag, write_latents
+from dragspace_jax.results import latents_are_whole, render_each, save_drag, write_latents
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.spaces.layers import LayerBase
-from dragspace_jax.stylegan2 import Generator, Latents
+from dragspace_jax.stylegan2 import Generator, Latents, rendering
 from dragspace_jax.stylegan2.parameters import fingerprint
 from tests.batch.faults import Disk, full_from
 
@@ -59,19 +59,20 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Gray pictures that take no time; `shapes` of what was rendered."""
     control = SimpleNamespace(shapes=[])
 
-    def render(model: Generator, latents: Latents, *, noise: str, dtype: str) -> np.ndarray:
+    def render(model: Generator, latents: Latents, first: np.ndarray) -> jax.Array:
         ws = latents.ws
         control.shapes.append(ws.shape)
-        return np.broadcast_to(ws.mean((1, 2))[:, None, None, None], (len(ws), 32, 32, 3))
+        return jnp.broadcast_to(ws.mean((1, 2))[:, None, None, None], (len(ws), 32, 32, 3))
 
-    monkeypatch.setattr(results, "render_images", render)
+    monkeypatch.setattr(rendering, "_renderer", lambda noise, dtype: render)
     return control
 
 
 def test_any_number_of_images_is_rendered_by_one_program(tiny_generator: Generator, rendered: SimpleNamespace) -> None:
     for count in (1, 3, 4, 9):
         ws = np.random.RandomState(0).randn(count, 8, 16).astype(np.float32)
-        assert render_blocks(tiny_generator, Latents(ws=ws), DragSettings()).shape == (count, 32, 32, 3)
+        images = list(render_each(tiny_generator, Latents(ws=ws), DragSettings()))
+        assert [image.shape for image in images] == [(32, 32, 3)] * count
     assert set(rendered.shapes) == {(4, 8, 16)}
     assert len(rendered.shapes) == 1 + 1 + 1 + 3
 

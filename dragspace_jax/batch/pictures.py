@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dragspace_jax.drag import DragSettings
-from dragspace_jax.results import render_blocks, save_image
+from dragspace_jax.results import render_each, save_image
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.viz.points import draw_points
 from dragspace_jax.viz.sheets import side_by_side
@@ -100,7 +100,7 @@ class PictureWriter:
         pictures = waiting[:]
         shown = [(p.start, p.latents) if self._kind == "pair" else (p.latents,) for p in pictures]
         latents = [each for both in shown for each in both if each is not None]
-        images = render_blocks(self._model, Latents.stack(latents), pictures[0].settings)
+        images = np.stack(list(render_each(self._model, Latents.stack(latents), pictures[0].settings)))
         self._wait()  # no more than one batch of images is kept in memory beside the new one
         each = len(latents) // len(pictures)
         for i, picture in enumerate(pictures):

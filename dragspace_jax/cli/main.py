@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.metadata
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -57,6 +59,19 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+@contextmanager
+def imports_stay() -> Iterator[None]:
+    """Import without looking for garbage, then and later, among what is imported: that is a tenth of a start's time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in modules of their own names, _ for -, and are imported on use."""
 
@@ -67,7 +82,9 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
-        return getattr(importlib.import_module(f"dragspace_jax.cli.{name}"), name)
+        module = f"dragspace_jax.cli.{name}"
+        with nullcontext() if module in sys.modules else imports_stay():
+            return getattr(importlib.import_module(module), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

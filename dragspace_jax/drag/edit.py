@@ -79,9 +79,9 @@ class Edit:
       arrays: by name, float32; `mask` [H, W] is 1 where the image must stay.
       space: coordinates to move in.
       settings: resolved, with their method.
-      region: bool [H, W], where the image may change: the region, grown, or what a mask leaves; or None. It stays on the
-        host and shapes no program; motion supervision reads its complement, `mask` among the arrays, and a direction
-        makes arrays of its own of it.
+      region: bool [H, W], where the image may change: the region, grown, or what a mask leaves; or None. It stays on
+        the host and shapes no program; motion supervision reads its complement, `mask` among the arrays, and a
+        direction makes arrays of its own of it.
     """
 
     id: str

@@ -77,7 +77,6 @@ class Pool:
         self._network_shape = shapes[0]
         self._compile(shapes)
         self._held = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes[1:]))
-        self._shapes: Any = shapes
         self._network: Any = None
         self._lanes: Any = None
         self._state: Any = None
@@ -125,7 +124,7 @@ class Pool:
         """Set up the edits that were admitted and run a chunk; returns while it runs."""
         if self._network is None:
             self._network = self._programs.prepared(self._model, self._edit, self.handles / self.lanes)
-            self._lanes, self._state = self._programs.zeros(self._shapes)
+            self._lanes, self._state = self.chunk.empty()
         if self._fresh.any():
             rows = self._fresh[np.maximum(self._table.owner, 0)]
             used = np.array([seat is not None for seat in self._seats])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Any
 
@@ -22,7 +22,8 @@ from dragspace_jax.drag.edit import Edit
 from dragspace_jax.drag.lanes import moved, refill, run_chunk
 from dragspace_jax.drag.loop import begin, latents
 from dragspace_jax.drag.sizing import Device
-from dragspace_jax.drag.state import DragState, Lanes, Start
+from dragspace_jax.drag.state import DragState, Lanes, Start, StepInfo
+from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.networks import Model, Network
 
 _AXIS = "lanes"
@@ -52,11 +53,13 @@ class Chunk:
 
     Attributes:
       run: network, lanes, state → state, iterations executed, trace; the state is donated.
+      empty: lanes and a state in which nothing is: what the first `refill` takes.
       scratch: bytes it needs on each device beside its arguments and results.
       seconds: what compiling took.
     """
 
     run: Callable[..., Any]
+    empty: Callable[[], tuple[Lanes, DragState]]
     scratch: int
     seconds: float
 
@@ -112,38 +115,61 @@ class Programs:
         key = structure, tuple((leaf.shape, leaf.dtype.name) for leaf in leaves)
         if key not in self._chunks:
             began = time.perf_counter()
-            compiled = self._run.lower(*shapes).compile()
+            run, compiled = self._run.compiled(*shapes)
             seconds = time.perf_counter() - began
-            scratch = int(compiled.memory_analysis().temp_size_in_bytes)
+            needed = compiled.memory_analysis()
+            assert needed is not None  # CPUs, GPUs and TPUs tell it
+            scratch = int(needed.temp_size_in_bytes)
             while len(self._chunks) >= _KEPT:
                 del self._chunks[next(iter(self._chunks))]
-            self._chunks[key] = Chunk(run=compiled, scratch=scratch, seconds=seconds)
+            self._chunks[key] = Chunk(run=run, empty=_zeros(shapes[1:]), scratch=scratch, seconds=seconds)
             self.compile_seconds += seconds
         return self._chunks[key]
 
-    def zeros(self, shapes: tuple[Network, Lanes, DragState]) -> tuple[Lanes, DragState]:
-        """Lanes and a state in which nothing is: what the first `refill` takes."""
-        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype, device=x.sharding), shapes[1:])
+    def _compiled(
+        self,
+        function: Callable[..., Any],
+        shared: int,
+        divided: int,
+        *,
+        name: str | None = None,
+        results: Callable[..., Any] = tuple,
+        out: Any = _DIVIDED,
+        donated: tuple[int, ...] = (),
+    ) -> KeptJit:
+        """Each device runs `function` on its part; the first `shared` arguments are the same for all.
 
-    def _compiled(self, function: Callable[..., Any], shared: int, divided: int, donated: Sequence[int] = ()) -> Any:
-        """Each device runs `function` on its part; the first `shared` arguments are the same for all."""
-        return jax.jit(self._on_each(function, shared, divided, _DIVIDED), donate_argnums=tuple(donated))
-
-    def _on_each(self, function: Callable[..., Any], shared: int, divided: int, out: Any) -> Callable[..., Any]:
-        if len(self.devices) == 1:
-            return function
-        specs = (_SHARED,) * shared + (_DIVIDED,) * divided
-        return jax.shard_map(function, mesh=self._mesh, in_specs=specs, out_specs=out, check_vma=False)
+        `name` and `results`, as `KeptJit` has them, keep the program of one device between runs.
+        """
+        if len(self.devices) > 1:
+            specs = (_SHARED,) * shared + (_DIVIDED,) * divided
+            function = jax.shard_map(function, mesh=self._mesh, in_specs=specs, out_specs=out, check_vma=False)
+            name = None
+        return KeptJit(function, name=name, results=results, donate_argnums=donated)
 
     @cached_property
-    def _run(self) -> Any:
-        function = partial(run_chunk, length=self.chunk, coordinates=self.coordinates)
-        return jax.jit(self._on_each(function, 1, 2, (_DIVIDED, _DIVIDED, _TRACE)), donate_argnums=(2,))
+    def _run(self) -> KeptJit:
+        return self._compiled(
+            partial(run_chunk, length=self.chunk, coordinates=self.coordinates),
+            1,
+            2,
+            name=f"chunk {self.chunk} {self.coordinates}",
+            results=lambda network, lanes, state: (state, state.iteration, self._told(state)),
+            out=(_DIVIDED, _DIVIDED, _TRACE),
+            donated=(2,),
+        )
+
+    def _told(self, state: DragState) -> StepInfo:
+        """What a chunk tells of its iterations has the structure of what is told of one."""
+        point, coordinates = state.accepted, state.coordinates if self.coordinates else None
+        return StepInfo(handles_yx=point.progress.handles_yx, loss=point.loss, coordinates=coordinates)
 
     @cached_property
     def refill(self) -> Any:
         """`refill`; lanes and state are donated."""
-        return self._compiled(refill, 1, 6, donated=(1, 2))
+        return self._compiled(
+            refill, 1, 6, name="refill", results=lambda network, lanes, state, *more: (lanes, state), donated=(1, 2)
+        )
 
     @cached_property
     def latents(self) -> Any:
@@ -154,6 +180,12 @@ class Programs:
     def moved(self) -> Any:
         """`moved`; an edit may come to another device, so this one is left to the partitioner."""
         return jax.jit(moved, out_shardings=self._sharding(divided=True))
+
+
+def _zeros(held: Any) -> Callable[[], Any]:
+    """What fills arrays of these shapes with zeros, all by one program."""
+    shardings = jax.tree.map(lambda x: x.sharding, held)
+    return jax.jit(lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), held), out_shardings=shardings)
 
 
 def _prepare(model: Model, edit: Edit, handles: float, platform: str) -> Network:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
@@ -71,18 +70,16 @@ class Table:
         """Everything that is in the table, as `begin` takes it."""
         local = np.maximum(self.owner, 0) % (self.lanes // self.devices)
         # Copies: the table goes on changing while a device may still read.
-        latents, space, settings, arrays = jax.tree.unflatten(self._structure, [jnp.array(s) for s in self._stacks])
+        stacks = [stack.copy() for stack in self._stacks]
+        handles = (local.astype(np.int32), self._start_yx.copy(), self._targets_yx.copy(), self.owner >= 0)
+        stacks, (lane, start_yx, targets_yx, valid) = jax.device_put((stacks, handles))
+        latents, space, settings, arrays = jax.tree.unflatten(self._structure, stacks)
         return Start(
             latents=latents,
             space=space,
             settings=settings,
             arrays=arrays,
-            handles=Handles(
-                lane=jnp.asarray(local, jnp.int32),
-                start_yx=jnp.array(self._start_yx),
-                targets_yx=jnp.array(self._targets_yx),
-                valid=jnp.asarray(self.owner >= 0),
-            ),
+            handles=Handles(lane=lane, start_yx=start_yx, targets_yx=targets_yx, valid=valid),
         )
 
 

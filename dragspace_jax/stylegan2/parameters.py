@@ -29,12 +29,11 @@ def fingerprint(network: Generator | Discriminator) -> str:
 
     It is computed once for a network, unless its parameters are replaced.
     """
-    named = parameters(network)
-    identity = tuple(map(id, named.values()))
+    identity = tuple(map(id, jax.tree.leaves(network)))
     kept = _known.get(network)
     if kept is not None and kept[0] == identity:
         return kept[1]
-    _known[network] = identity, digest(named, json.dumps(network.config.to_json()))
+    _known[network] = identity, digest(parameters(network), json.dumps(network.config.to_json()))
     return _known[network][1]
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 _MOST_FRAMES = 24
 _COLOURS = 256
-_PALETTE_SIDE = 64
-"""Of a frame, so many rows and columns give the palette; from 256 it takes 20 times as long and is no better."""
+_PALETTE_FRAMES, _PALETTE_SIDE = 4, 64
+"""So many frames, and of each so many rows and columns, give the palette; more take far longer and are no better."""
 
 
 def frame_indices(steps: int, most: int = _MOST_FRAMES) -> list[int]:
@@ -32,7 +32,9 @@ def save_gif(frames: Sequence[np.ndarray], path: str | Path, *, seconds: float =
     """
     chosen = [np.asarray(frames[i]) for i in frame_indices(len(frames))]
     palette = _shared_palette(chosen)
-    pictures = [_dithered(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in chosen]
+    pattern = _dither_pattern(*chosen[0].shape[:2])
+    dithered = (Image.fromarray(np.clip(frame + pattern, 0, 255).astype(np.uint8)) for frame in chosen)
+    pictures = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in dithered]
     durations = [max(20, round(1000 * seconds / len(chosen)))] * len(chosen)
     durations[0] += round(500 * hold)
     durations[-1] += round(1000 * hold)
@@ -41,15 +43,18 @@ def save_gif(frames: Sequence[np.ndarray], path: str | Path, *, seconds: float =
 
 def _shared_palette(frames: Sequence[np.ndarray]) -> Image.Image:
     step = max(1, frames[0].shape[0] // _PALETTE_SIDE)
-    strip = np.concatenate([frame[::step, ::step] for frame in frames], axis=1)
+    some = frame_indices(len(frames), _PALETTE_FRAMES)
+    strip = np.concatenate([frames[i][::step, ::step] for i in some], axis=1)
     return Image.fromarray(strip).quantize(_COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=1)
 
 
-def _dithered(frame: np.ndarray, strength: float = 5.0) -> Image.Image:
-    """Add a fixed 8×8 threshold pattern: banding turns into a grain that stays in place from frame to frame."""
+def _dither_pattern(height: int, width: int, strength: float = 5.0) -> np.ndarray:
+    """What is added to every frame, int16 [H, W, 1]: a fixed 8×8 threshold pattern.
+
+    Banding turns into a grain that stays in place from frame to frame.
+    """
     bayer = np.zeros((1, 1))
     for _ in range(3):
         bayer = np.block([[4 * bayer, 4 * bayer + 2], [4 * bayer + 3, 4 * bayer + 1]])
-    height, width = frame.shape[:2]
-    pattern = np.tile((bayer + 0.5) / bayer.size - 0.5, (height // 8 + 1, width // 8 + 1))[:height, :width, None]
-    return Image.fromarray(np.clip(np.rint(frame + strength * pattern), 0, 255).astype(np.uint8))
+    pattern = np.rint(strength * ((bayer + 0.5) / bayer.size - 0.5)).astype(np.int16)
+    return np.tile(pattern, (height // 8 + 1, width // 8 + 1))[:height, :width, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -16,6 +17,7 @@ OUTLINE = (255, 255, 255)
 
 _MIN_SIDE = 512  # smaller pictures are enlarged, so that the marks do not hide what they mark
 _OVERSAMPLING = 3  # marks are drawn this much larger and averaged down
+_RIM = 16.0  # how far around a point its marks reach at most, in pixels of a picture 512 px high
 
 
 def draw_points(
@@ -37,18 +39,41 @@ def draw_points(
     """
     factor = enlargement(image, _MIN_SIDE)
     picture = Image.fromarray(enlarged(image, _MIN_SIDE))
+    unit = picture.height / _MIN_SIDE
+    # From pixel centres of the small picture to the drawing's coordinates, whose origin is a pixel's corner.
+    starts, ends = ((np.asarray(points, np.float64) + 0.5) * factor for points in (handles, targets))
+    track = None if path is None else (np.asarray(path, np.float64) + 0.5) * factor
+    box = _around([starts, ends] if track is None else [starts, ends, track.reshape(-1, 2)], picture, _RIM * unit)
 
     def place(points: np.ndarray) -> np.ndarray:
-        # From pixel centres of the small picture to the drawing's coordinates, whose origin is a pixel's corner.
-        return (np.asarray(points, np.float64) + 0.5) * (factor * _OVERSAMPLING)
+        return (points - box[:2]) * _OVERSAMPLING
 
-    size = (picture.width * _OVERSAMPLING, picture.height * _OVERSAMPLING)
-    marks = Image.new("RGBA", size, (*OUTLINE, 0))
-    draw = ImageDraw.Draw(marks)
-    unit = size[1] / 512
-    starts, ends = place(handles), place(targets)
+    width, height = box[2] - box[0], box[3] - box[1]
+    marks = Image.new("RGBA", (width * _OVERSAMPLING, height * _OVERSAMPLING), (*OUTLINE, 0))
+    _draw_marks(
+        ImageDraw.Draw(marks), place(starts), place(ends), None if track is None else place(track), unit * _OVERSAMPLING
+    )
+    marked = picture.crop(box).convert("RGBA")
+    marked.alpha_composite(marks.resize((width, height), Image.Resampling.BOX))
+    picture.paste(marked.convert("RGB"), box)
+    return np.asarray(picture)
+
+
+def _around(points: Sequence[np.ndarray], picture: Image.Image, rim: float) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the part of the picture that the marks at these points can reach."""
+    every = np.concatenate(points)
+    size = np.array(picture.size)
+    first = np.clip(np.floor(every.min(0) - rim), 0, size - 1).astype(int)
+    last = np.clip(np.ceil(every.max(0) + rim), first + 1, size).astype(int)
+    return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+
+
+def _draw_marks(
+    draw: ImageDraw.ImageDraw, starts: np.ndarray, ends: np.ndarray, path: np.ndarray | None, unit: float
+) -> None:
+    """All marks, in the drawing's coordinates; path is [T, N, 2] or None."""
     if path is not None:
-        for track in np.swapaxes(place(path), 0, 1):
+        for track in np.swapaxes(path, 0, 1):
             _polyline(draw, track, OUTLINE, 5 * unit)
             _polyline(draw, track, PATH, 3 * unit)
     for start, end in zip(starts, ends, strict=True):
@@ -58,8 +83,6 @@ def draw_points(
         for centre in centres:
             _dot(draw, centre, (radius + 1.8) * unit, OUTLINE)
             _dot(draw, centre, radius * unit, colour)
-    marks = marks.resize(picture.size, Image.Resampling.BOX)
-    return np.asarray(Image.alpha_composite(picture.convert("RGBA"), marks).convert("RGB"))
 
 
 def _dot(draw: ImageDraw.ImageDraw, centre: np.ndarray, radius: float, colour: tuple[int, int, int]) -> None:

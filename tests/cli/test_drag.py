@@ -85,21 +85,20 @@ def test_edits_chain_and_pictures_can_be_left_out(dragspace: Run, tiny_folder: P
 
 
 def test_spaces_and_masks(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
-    mask = np.zeros((32, 32), np.uint8)
-    mask[20:] = 255
-    Image.fromarray(mask).save(tmp_path / "mask.png")
-    Image.fromarray(mask // 50).save(tmp_path / "labels.png")
-    for name, more in {
-        "w": ("--space", "w"),
-        "pca": ("--space", "pca", "--components", 4, "--whiten", 1),
-        "shared": ("--space", "pca", "--shared"),
-        "mask": ("--mask", tmp_path / "mask.png"),
-        "inverted": ("--mask", tmp_path / "mask.png", "--invert-mask"),
+    kept = np.zeros((32, 32), np.uint8)
+    kept[20:] = 255
+    Image.fromarray(kept).save(tmp_path / "mask.png")
+    Image.fromarray(kept // 50).save(tmp_path / "labels.png")
+    pca, mask = ("--space", "pca"), ("--mask", tmp_path / "mask.png")
+    for name, more in {  # four programs to compile
+        "w, whole": ("--space", "w", "--engine", "whole", "--stall", 1),
+        "pca, half": (*pca, "--components", 4, "--whiten", 1, "--dtype", "bfloat16", "--noise", "none"),
+        "shared, another block": (*pca, "--shared", "--feature-block", 8),
+        "mask": mask,
+        "inverted": (*mask, "--invert-mask"),
         "region": ("--region", tmp_path / "mask.png"),
         "box": ("--region", "4,4,20,16"),
         "segment": ("--segments", tmp_path / "labels.png", "--segment", 5),
-        "half": ("--dtype", "bfloat16", "--noise", "none", "--feature-block", 16),
-        "whole": ("--engine", "whole", "--stall", 1),
     }.items():
         result = dragspace(*arguments(tiny_folder, tmp_path / name, "--pictures", "none", "--steps", 2, *more))
         assert result.exit_code == 0, (name, result.output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,11 +46,10 @@ print("equal")
 """
 
 
-def test_eight_devices_give_what_one_gives(tiny_folder: Path) -> None:
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+def test_eight_devices_give_what_one_gives(tiny_folder: Path, eight_devices: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", DRAG_ON_EIGHT, str(tiny_folder)],
-        env=environment,
+        env=eight_devices,
         capture_output=True,
         text=True,
         check=False,

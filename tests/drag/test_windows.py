@@ -10,16 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
-from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.benchmarks.case import random_model
 from dragspace_jax.drag import DragSettings, EditError
 from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.network import PreparedSynthesis, make_plan
-from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.windows import BlockWindow, window_chain
 
 TOLERANCE = 1e-5
@@ -36,12 +34,7 @@ def random_generator(resolution: int, architecture: Architecture = "skip") -> Ge
         mapping_layers=1,
         architecture=architecture,
     )
-    values = parameters(Generator(config, rngs=nnx.Rngs(0)))
-    random = np.random.RandomState(0)
-    for name, value in values.items():
-        if name.endswith(("bias", "noise_strength")):
-            values[name] = value + jnp.asarray(0.3 * random.standard_normal(value.shape), jnp.float32)
-    return build_generator(config, values)
+    return random_model(config)
 
 
 def places(side: int) -> np.ndarray:
@@ -68,6 +61,7 @@ def about(config: GeneratorConfig, settings: DragSettings, per_image: float) -> 
     }
 
 
+@jax.jit
 def patches_and_gradient(network: PreparedSynthesis, styles: dict) -> tuple[jax.Array, dict]:
     """All that tracking and motion may read around each place, and the gradient of a random sum of it."""
     handles = jnp.asarray(places(network.grid.side))
@@ -80,7 +74,7 @@ def patches_and_gradient(network: PreparedSynthesis, styles: dict) -> tuple[jax.
         weights = jax.random.normal(jax.random.key(1), patches.shape)
         return jnp.sum(weights * patches), patches
 
-    gradient, patches = jax.jit(jax.grad(weighed, has_aux=True))(styles)
+    gradient, patches = jax.grad(weighed, has_aux=True)(styles)
     return patches, gradient
 
 

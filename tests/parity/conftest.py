@@ -11,11 +11,8 @@ def one_thread():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def optimised():
-    """What users run: the programs as they compile by default."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+def as_users_run(optimised):
+    """The programs as they compile by default."""
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,6 @@ def test_steps_are_short_and_have_names_of_their_own():
 def test_the_whole_plan_on_a_tiny_model(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(device_rates, "REPEATS", 1)
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # of the processes
     device_rates.measure.cache_clear()
     done = call("--dry-run", "--out", tmp_path)
     device_rates.measure.cache_clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -46,11 +45,8 @@ def test_a_stream_equals_a_float64_svd(tiny_generator: Generator) -> None:
     assert basis.model == fingerprint(tiny_generator)
 
 
-def test_devices_do_not_matter() -> None:
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", ON_EIGHT_DEVICES], env={**os.environ, **flags}, capture_output=True, text=True
-    )
+def test_devices_do_not_matter(eight_devices: dict[str, str]) -> None:
+    done = subprocess.run([sys.executable, "-c", ON_EIGHT_DEVICES], env=eight_devices, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
