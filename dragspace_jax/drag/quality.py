@@ -37,8 +37,8 @@ class Thresholds:
     back: float = 11.0
     distance: float = 1.5
     quantile: float = 0.999
-    change_outside: float = 0.007
-    change_kept: float = 0.001
+    change_outside: float = 0.02
+    change_kept: float = 0.002
 
 
 THRESHOLDS = Thresholds()
