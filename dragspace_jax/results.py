@@ -190,7 +190,9 @@ def render_pair(result: DragResult) -> UInt8[np.ndarray, "2 H W 3"]:
     """The images before and after a drag that ran, by a program of their own: nothing is filled up."""
     assert result.edit is not None
     settings, both = result.edit.settings, Latents.stack([result.start, result.latents])
-    return to_uint8(render_images(result.model, both, noise=settings.noise, dtype=settings.dtype))
+    return to_uint8(
+        np.concatenate(list(render_batches(result.model, both, noise=settings.noise, dtype=settings.dtype)))
+    )
 
 
 def save_image(image: np.ndarray, path: Path) -> None:
