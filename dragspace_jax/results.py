@@ -12,12 +12,15 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from dragspace_jax.arrays import DAMAGED
 from dragspace_jax.drag import DragResult, DragSettings
+from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
+from dragspace_jax.metrics.preservation import preservation
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -53,6 +56,23 @@ def summary(result: DragResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "compile_seconds": round(result.compile_seconds, 3),
     }
+
+
+def quality_record(quality: Quality | None, pictures: UInt8[np.ndarray, "2 H W 3"] | None) -> dict[str, Any]:
+    """The key `quality` of a result, or nothing where it has none.
+
+    Args:
+      quality: the edit's.
+      pictures: before and after, from which SSIM and PSNR to the start come; None leaves them out.
+    """
+    if quality is None:
+        return {}
+    record = quality.record()
+    if pictures is not None:
+        before, after = np.asarray(pictures, np.float32) / 127.5 - 1.0
+        kept = preservation(before, after, np.ones(before.shape[:2], bool))
+        record |= {"ssim": round(kept.ssim_inside, 4), "psnr_db": round(kept.psnr_inside, 2)}
+    return {"quality": record}
 
 
 def write_latents(path: Path, latents: Latents, start: Latents, model: str) -> None:
@@ -136,10 +156,10 @@ def write_drag(out: Path, result: DragResult, *, pictures: Pictures, details: Ma
     traced = result.traced_latents()
     with whole_file(out / "trace.npz") as file:
         np.savez(file, handles=result.trace.handles_yx[..., ::-1], latents=traced.ws, loss=result.trace.loss)
-    if pictures != "none":
-        _write_pictures(out, result, traced, animated=pictures == "all")
+    shown = None if pictures == "none" else _write_pictures(out, result, traced, animated=pictures == "all")
     record = {
         **summary(result),
+        **quality_record(result.quality, shown),
         **(details or {}),
         "space": space_record(result.edit.space),
         "settings": settings_record(result.edit.settings),
@@ -166,14 +186,23 @@ def render_each(model: Generator, latents: Latents, settings: DragSettings) -> I
         yield from to_uint8(batch)
 
 
+def render_pair(result: DragResult) -> UInt8[np.ndarray, "2 H W 3"]:
+    """The images before and after a drag that ran, by a program of their own: nothing is filled up."""
+    assert result.edit is not None
+    settings, both = result.edit.settings, Latents.stack([result.start, result.latents])
+    return to_uint8(
+        np.concatenate(list(render_batches(result.model, both, noise=settings.noise, dtype=settings.dtype)))
+    )
+
+
 def save_image(image: np.ndarray, path: Path) -> None:
     """Write a PNG, whole or not at all. Raises OSError that names the file."""
     with staged(path) as staging:
         Image.fromarray(image).save(staging)
 
 
-def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> None:
-    """Pictures of a drag whose latents after every iteration, [T, ...], are `traced`."""
+def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> UInt8[np.ndarray, "2 H W 3"]:
+    """Pictures of a drag whose latents after every iteration, [T, ...], are `traced`; its images before and after."""
     assert result.edit is not None
     assert result.trace is not None
     path, targets = result.trace.handles_yx[..., ::-1], result.edit.targets_yx[:, ::-1]
@@ -192,3 +221,4 @@ def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated:
         drawn = [draw_points(frame, path[t], targets, path[: t + 1]) for frame, t in frames]
         with staged(out / "drag.gif") as staging:
             save_gif(drawn, staging)
+    return np.stack([before, after])

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class BatchFolder:
     Attributes:
       finished: by id, the records that were there already.
       counts: outcomes of all records, those of earlier runs included.
+      flagged: how many of them their quality flags.
       steps: iterations of all of them together.
 
     Raises:
@@ -74,6 +75,7 @@ class BatchFolder:
         records = [] if overwrite else earlier.finished(model)
         self.finished = {record["id"]: record for record in records}
         self.counts = Counter(record["outcome"] for record in records)
+        self.flagged = sum(_flagged(record) for record in records)
         self.steps = sum(_steps(record) for record in records)
         with whole_file(self._path) as file:
             file.write(b"".join(map(_line, records)))
@@ -100,8 +102,8 @@ class BatchFolder:
         """Record a line that is no edit, or one that cannot run."""
         self._append(entry, {"outcome": INVALID, "reason": " ".join(reason.split())})
 
-    def write(self, result: DragResult, entry: Entry, *, image: bool) -> None:
-        """Keep a finished edit's latents, before and after it, then record it."""
+    def write(self, result: DragResult, entry: Entry, quality: Mapping[str, Any], *, image: bool) -> None:
+        """Keep a finished edit's latents, before and after it, then record it, with the key `quality` if it has one."""
         if result.outcome == Outcome.INVALID:
             self.write_invalid(entry, result.reason or "")
             return
@@ -116,6 +118,7 @@ class BatchFolder:
                 "distances_px": [_rounded(distance) for distance in result.distances],
                 "handles_xy": [[_rounded(x), _rounded(y)] for y, x in result.handles_yx],
                 "seconds": _rounded(result.seconds),
+                **quality,
                 **files,
             },
         )
@@ -124,6 +127,7 @@ class BatchFolder:
         line = _line({"id": entry.id, "line": entry.line, "digest": entry.digest, **record})
         append(self._file, self._path, line)
         self.counts[record["outcome"]] += 1
+        self.flagged += _flagged(record)
         self.steps += _steps(record)
 
     def _tell(self, earlier: Earlier) -> None:
@@ -154,6 +158,12 @@ def _steps(record: dict[str, Any]) -> int:
     """Iterations of a record, which may be damaged."""
     steps = record.get("steps")
     return steps if isinstance(steps, int) else 0
+
+
+def _flagged(record: dict[str, Any]) -> bool:
+    """Whether a record's quality flags it; those of earlier versions have none."""
+    quality = record.get("quality")
+    return isinstance(quality, dict) and quality.get("flagged") is True
 
 
 def _line(record: dict[str, Any]) -> bytes:

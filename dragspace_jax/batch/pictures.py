@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
+from jaxtyping import UInt8
 
 from dragspace_jax.drag import DragSettings
 from dragspace_jax.results import render_each, save_image
@@ -30,6 +31,7 @@ class Picture:
       start, latents: one image's, before and after; `start` may be None where only the image after is shown.
       handles_yx, ended_yx, targets_yx: [N, 2], the handles before and after, and where they should go.
       settings: of the drag; noise and type of the images are theirs.
+      images: uint8, before and after, where they are rendered already.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class Picture:
     ended_yx: np.ndarray
     targets_yx: np.ndarray
     settings: DragSettings
+    images: UInt8[np.ndarray, "2 H W 3"] | None = None
 
 
 class PictureWriter:
@@ -68,8 +71,17 @@ class PictureWriter:
             self._pool.shutdown(cancel_futures=True)
 
     def add(self, picture: Picture) -> None:
-        """Take a picture to be written; now and then this renders. Raises OSError: an earlier one could not be."""
+        """Take a picture to be written; now and then this renders those that are not yet.
+
+        Raises:
+          OSError: an earlier one could not be written.
+        """
         if self._kind == "none":
+            return
+        if picture.images is not None:
+            if len(self._saving) >= _TOGETHER:
+                self._wait()
+            self._saving.append(self._pool.submit(_save, picture, picture.images[0 if self._kind == "pair" else 1 :]))
             return
         images_each = 2 if self._kind == "pair" else 1
         program = (picture.settings.noise, picture.settings.dtype, *picture.latents.offsets)

@@ -19,15 +19,18 @@ from dragspace_jax.batch.names import BatchLines
 from dragspace_jax.batch.pictures import Picture, Pictures, PictureWriter
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
+from dragspace_jax.batch.sheet import Order, write_sheet
 from dragspace_jax.batch.summary import BatchState, BatchSummary
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import Batch, BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
+from dragspace_jax.drag.measure import edits_together, measure
+from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.recipes import SETTING_KEYS, space_of
 from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents
-from dragspace_jax.results import versions, write_json
+from dragspace_jax.results import quality_record, render_pair, versions, write_json
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -59,6 +62,7 @@ def run(
     *,
     lanes: int | Literal["auto"] = "auto",
     pictures: Pictures = "after",
+    sort: Order = "file",
     resume: bool = False,
     overwrite: bool = False,
     psi: float = 0.7,
@@ -69,8 +73,8 @@ def run(
     """Drag all edits of a file, one JSON object a line, many at once.
 
     Writes results.jsonl, a line an edit as it finishes, latents/ID.npz (`ws` after the edit and `start` before it,
-    [L, D]), images/ID.png and summary.json. A line that is no edit becomes a result with the outcome `invalid` and its
-    reason; the others run.
+    [L, D]), images/ID.png, sheet.png and summary.json. A line that is no edit becomes a result with the outcome
+    `invalid` and its reason; the others run.
 
     Args:
       edits: the file; what its lines may hold, docs/settings.md says. Files they name are relative to it.
@@ -78,6 +82,7 @@ def run(
       out: folder for the results.
       lanes: edits at once; `auto`: what memory holds.
       pictures: `after`: an image of each edit; `pair`: before and after, with the points; `none`.
+      sort: how the sheet is ordered: by `file`, as the lines are, or by `quality`, the worst first.
       resume: go on with what an interrupted run left in the folder, with the same lines, model and options.
       overwrite: remove what an earlier run left in the folder.
       psi: truncation of the seeds' latents, where lines do not say; 1 is none.
@@ -98,6 +103,10 @@ def run(
     edits, out = Path(edits), Path(out)
     if resume and overwrite:
         raise BatchError("give either `resume` or `overwrite`", field="resume overwrite")
+    if sort != "file" and pictures == "none":
+        raise BatchError(
+            "`sort` orders the sheet of pictures, and without `pictures` there is none", field="sort pictures"
+        )
     if not edits.is_file():
         raise BatchError(f"{edits} is read twice, so it must be a file")
     Earlier(out, resume=resume, overwrite=overwrite)  # raises before the model is read
@@ -133,7 +142,11 @@ def run(
         }
         with closing(BatchFolder(earlier, fingerprint(generator), overwrite=overwrite)) as folder:
             runner = _Runner(lines, digests, generator, maker, folder, pictures, resolved, earlier.job, on_progress)
-            return runner.run(lanes)
+            try:
+                return runner.run(lanes)
+            finally:
+                if pictures != "none":
+                    write_sheet(out, sort)
 
 
 class _Runner:
@@ -156,6 +169,7 @@ class _Runner:
         self._pictures, self._writer = pictures, PictureWriter(model, pictures)
         self._resolved, self._earlier, self._on_progress = resolved, earlier, on_progress
         self._running: dict[str, tuple[Entry, EditRequest]] = {}
+        self._waiting: list[DragResult] = []  # finished, and measured together
         self._settled = self._dragged = self._steps = 0
         self._began = self._kept = time.perf_counter()
         self._batch: Batch | None = None
@@ -168,10 +182,11 @@ class _Runner:
         with self._writer:
             try:
                 for result in batch:
-                    self._keep(result)
-                    self._settle()
+                    self._take(result)
+                self._keep_waiting()
             except KeyboardInterrupt:
-                interrupted = True  # pictures of what finished are still made
+                interrupted = True  # what finished is still measured, and its pictures are made
+                self._keep_waiting()
             except SystemExit:  # the program is told to end, by a signal
                 self._keep_summary(interrupted=True)
                 raise
@@ -196,6 +211,7 @@ class _Runner:
         self._kept = time.perf_counter()
         summary = BatchSummary(
             outcomes=dict(self._folder.counts),
+            flagged=self._folder.flagged,
             steps=self._folder.steps,
             interrupted=interrupted,
             state=self._state(),
@@ -262,9 +278,30 @@ class _Runner:
         else:
             self._writer.add(picture)
 
-    def _keep(self, result: DragResult) -> None:
+    def _take(self, result: DragResult) -> None:
+        """Keep a result, once there are enough to be measured together; an edit that never ran at once."""
+        if result.edit is None:
+            self._keep(result, None)
+            return
+        self._waiting.append(result)
+        if len(self._waiting) >= edits_together():
+            self._keep_waiting()
+
+    def _keep_waiting(self) -> None:
+        for quality in measure(self._waiting[:]):
+            self._keep(self._waiting.pop(0), quality)
+
+    def _keep(self, result: DragResult, measured: Quality | None) -> None:
+        self._write(result, measured)
+        self._settle()
+
+    def _write(self, result: DragResult, measured: Quality | None) -> None:
         entry, request = self._running.pop(result.id)
-        self._folder.write(result, entry, image=self._pictures != "none")
+        images = None
+        if measured is not None and self._pictures == "pair":
+            images = render_pair(result)
+        quality = quality_record(measured, images)
+        self._folder.write(result, entry, quality, image=self._pictures != "none")
         if result.outcome == Outcome.INVALID:
             return
         self._dragged += 1
@@ -279,6 +316,7 @@ class _Runner:
                 ended_yx=result.handles_yx,
                 targets_yx=np.asarray(request.targets_yx),
                 settings=request.settings or DragSettings(),
+                images=images,
             )
         )
 

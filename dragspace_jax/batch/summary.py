@@ -55,6 +55,7 @@ class BatchSummary:
 
     Attributes:
       outcomes: how many edits ended how, those of earlier runs and invalid lines included.
+      flagged: how many of them are not to be trusted unseen, by their quality.
       steps: iterations of all of them together.
       interrupted: whether the user ended it.
       state: at the end of this run.
@@ -63,6 +64,7 @@ class BatchSummary:
     """
 
     outcomes: Mapping[str, int]
+    flagged: int
     steps: int
     interrupted: bool
     state: BatchState
@@ -77,6 +79,7 @@ class BatchSummary:
         return {
             "edits": state.total,
             "outcomes": dict(self.outcomes),
+            "flagged": self.flagged,
             "interrupted": self.interrupted,
             "whole_job": {
                 "edits": edits,

@@ -10,6 +10,7 @@ import click
 from dragspace_jax.batch import BatchInterrupted, BatchSummary, run
 from dragspace_jax.batch.folder import INVALID
 from dragspace_jax.batch.pictures import Pictures
+from dragspace_jax.batch.sheet import Order
 from dragspace_jax.cli.batch_bar import BatchBar
 from dragspace_jax.cli.console import error_console
 from dragspace_jax.cli.drag_options import with_drag_options
@@ -52,6 +53,8 @@ class _Lanes(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  # 
 )
 @click.option("--pictures", type=click.Choice(["none", "after", "pair"]), default="after", show_default=True,
               help="pair: before and after, with the points.")  # fmt: skip
+@click.option("--sort", type=click.Choice(["file", "quality"]), default="file", show_default=True,
+              help="Order of the sheet; quality: the worst first.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with what an interrupted run left in the folder.")
 @click.option("--overwrite", is_flag=True, help="Remove what an earlier run left in the folder.")
 @click.option("--psi", default=0.7, show_default=True, help="Truncation of the seeds' latents; 1 is none.")
@@ -63,6 +66,7 @@ def batch(
     out: Path,
     lanes: int | Literal["auto"],
     pictures: Pictures,
+    sort: Order,
     resume: bool,
     overwrite: bool,
     psi: float,
@@ -72,8 +76,8 @@ def batch(
     """Drag all edits of the file EDITS, one JSON object a line, many at once.
 
     Writes results.jsonl, a line an edit as it finishes, latents/ID.npz (`ws` after the edit, `start` before it),
-    images/ID.png and summary.json. A line that is no edit becomes a result with the outcome `invalid` and its reason;
-    the others run. After Ctrl-C, --resume goes on.
+    images/ID.png, sheet.png (the first 64 of them) and summary.json. A line that is no edit becomes a result with the
+    outcome `invalid` and its reason; the others run. After Ctrl-C, --resume goes on.
     """
     try:
         with disk_errors(out, _GO_ON), BatchBar(error_console) as bar:
@@ -83,6 +87,7 @@ def batch(
                 out,
                 lanes=lanes,
                 pictures=pictures,
+                sort=sort,
                 resume=resume,
                 overwrite=overwrite,
                 psi=psi,
@@ -108,6 +113,9 @@ def _tell(summary: BatchSummary, out: Path) -> None:
         f"{state.edits_per_second:.2f} edits/s ({state.dragged} in {state.seconds:.1f} s, "
         f"and {state.compile_seconds:.1f} s of compiling), lanes {state.stats.occupancy:.0%} occupied"
     )
+    ended = sum(summary.outcomes.values()) - summary.outcomes.get(INVALID, 0)
+    if ended:
+        click.echo(f"{summary.flagged} of {ended} are flagged; `verdict` in results.jsonl says why")
     if invalid := summary.outcomes.get(INVALID):
         click.echo(f"{invalid} of the lines are invalid; results.jsonl says why")
     click.echo(f"see {out}")

@@ -115,9 +115,9 @@ def demo(out: Path) -> None:
                 with disk_errors(out, "run the command again"):
                     save_drag(out / folder, result, details={**dataclasses.asdict(edit), "psi": PSI}, overwrite=True)
                 results.append((edit, space, result))
-                sections.append(
-                    Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=summary(result))
-                )
+                assert result.quality is not None  # only invalid edits have none
+                facts = {**summary(result), "verdict": result.quality.verdict}
+                sections.append(Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=facts))
                 bar.update(task, advance=1)
     write_page(out / "index.html", sections)
     Console().print(_table(results))

@@ -154,3 +154,5 @@ def drag(
         click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")
+    assert result.quality is not None  # only invalid edits have none
+    click.echo(result.quality.verdict)

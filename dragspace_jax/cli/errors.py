@@ -90,7 +90,10 @@ def _flags() -> dict[str, str]:
     from dragspace_jax.drag.recipes import CHOICE_KEYS, SETTING_KEYS
 
     fields = {field: key for key, field in SETTING_KEYS.items()}
-    own = ("psi", "label", "mask", "region", "segment", "segments", "lanes", "out", "resume", "overwrite")
+    own = (
+        "psi", "label", "mask", "region", "segment", "segments", "lanes", "pictures", "sort", "out", "resume",
+        "overwrite",
+    )  # fmt: skip
     points = {"handles_yx": "handles", "targets_yx": "targets"}
     keys = {**{key: key for key in (*CHOICE_KEYS, *own)}, **fields, **points}
     return {field: f"--{key.replace('_', '-')}" for field, key in keys.items()}

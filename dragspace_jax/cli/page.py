@@ -23,7 +23,7 @@ class Section:
     Attributes:
       title: its heading.
       folder: where its pictures lie, relative to the page.
-      facts: what `report.summary` says of it.
+      facts: what `results.summary` says of it, and the verdict of its quality.
     """
 
     title: str
@@ -38,7 +38,7 @@ def _section(section: Section) -> str:
     return f"""<section>
 <h2>{title}</h2>
 <p><span class="{kind}">{html.escape(facts["outcome"])}</span> after {facts["steps"]} steps,
-{distances} px from the target, {facts["seconds"]:.1f} s</p>
+{distances} px from the target, {facts["seconds"]:.1f} s: {html.escape(facts["verdict"])}</p>
 <div class="pictures"><img src="{folder}/drag.png" alt="{title}: before and after">
 <img src="{folder}/drag.gif" alt="{title}: the drag as an animation"></div>
 </section>"""

@@ -20,6 +20,7 @@ from dragspace_jax.drag.region import grown_region
 from dragspace_jax.drag.settings import DragSettings, EditError
 from dragspace_jax.drag.step_sizes import Pace, Rate
 from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.drag.within import prior_arrays
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.spaces import Space
 
@@ -142,6 +143,8 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     if may_change is not None and compares_everywhere(settings):
         arrays["mask"] = (~may_change).astype(np.float32)
     settings = settings.resolved(config, masked="mask" in arrays)
+    if settings.keep_within > 0:
+        arrays |= prior_arrays(model, space)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
     direction = settings.method.direction

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float32, Int32
 from dragspace_jax.drag.edit import Outcome
 from dragspace_jax.drag.method import Terms
 from dragspace_jax.drag.state import ByHandle, DragState, Lanes, Point, Progress, Start, StepInfo, choose
+from dragspace_jax.drag.within import kept_within
 from dragspace_jax.networks import Network, Styles
 
 
@@ -76,7 +77,7 @@ def step(network: Network, lanes: Lanes, state: DragState) -> tuple[DragState, S
     limits = method.size.limits(lanes, accepted, size, state.iteration)
     proposal, memory = method.direction.propose(lanes, accepted, limits, state.memory)
     after = DragState(
-        candidate=proposal.coordinates,
+        candidate=kept_within(lanes, proposal.coordinates),
         predicted=proposal.predicted if method.size.keeps else None,
         accepted=_kept(lanes, accepted),
         memory=memory,
@@ -111,7 +112,7 @@ def evaluate(network: Network, lanes: Lanes, state: DragState) -> Point:
         carry=carry,
         progress=progress,
         loss=found.loss,
-        terms=found.handles,
+        terms=None if found.handles is None else ByHandle(found.handles),
         coordinates=state.candidate,
         pulled=method.direction.pull(lanes, found, lambda cotangents: vjp(cotangents)[0]),
     )

@@ -68,16 +68,16 @@ class PatchTracking:
         reader = network.features(styles, last_yx, image)
         frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         started = first[lane]
-        here = self._patch(frozen, last_yx)
+        here = self.patch(frozen, last_yx)
         reference = jnp.where(started[:, None, None, None], here, carry["reference"].value)
         radius = lanes.settings.pixels(lanes.settings.radius_track, network.grid.side)
-        found = self._refined(frozen, reference, self._nearest(frozen, reference, last_yx, radius))
+        found = self.refined(frozen, reference, self.nearest(frozen, reference, last_yx, radius))
         found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, found))
-        patch = self._patch(frozen, found)
-        gradient = _gradient(lambda p: self._patch(frozen, p), found, 1 / frozen.grid.scale)
-        change = self._patch(reader, found) - patch
+        patch = self.patch(frozen, found)
+        gradient = _gradient(lambda p: self.patch(frozen, p), found, 1 / frozen.grid.scale)
+        change = self.patch(reader, found) - patch
         places = found - _solved(gradient, change)
-        residual = jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
+        residual = self.residual(patch, reference)
         after = {
             "handles_yx": ByHandle(found),
             "reference": ByHandle(reference),
@@ -88,12 +88,16 @@ class PatchTracking:
     def _spacing(self, reader: PatchReader) -> int:
         return max(1, round(1 / reader.grid.scale))
 
-    def _patch(self, reader: PatchReader, places: Float32[Array, "N 2"]) -> Float32[Array, "N P P C"]:
+    def patch(self, reader: PatchReader, places: Float32[Array, "N 2"]) -> Float32[Array, "N P P C"]:
         """[N, P, P, C] around places [N, 2]."""
         spacing = self._spacing(reader)
         return reader.sampled(places - float(self.arm * spacing), count=2 * self.arm + 1, spacing=spacing)
 
-    def _nearest(
+    def residual(self, patch: Float32[Array, "N P P C"], reference: Float32[Array, "N P P C"]) -> Float32[Array, " N"]:
+        """Squared differences of patches over the spread of the references."""
+        return jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
+
+    def nearest(
         self, reader: PatchReader, reference: Float32[Array, "N P P C"], last_yx: Float32[Array, "N 2"], radius: int
     ) -> Float32[Array, "N 2"]:
         """The whole pixel [N, 2] of the window whose patch is nearest."""
@@ -113,18 +117,18 @@ class PatchTracking:
         best = jnp.argmin(total.reshape(total.shape[0], -1), 1).astype(jnp.int32)
         return (centre + jnp.stack([best // window, best % window], 1) - radius).astype(jnp.float32)
 
-    def _refined(
+    def refined(
         self, reader: PatchReader, reference: Float32[Array, "N P P C"], places: Float32[Array, "N 2"]
     ) -> Float32[Array, "N 2"]:
         """Gauss–Newton from whole pixels; a place that comes out worse stays where it was."""
 
         def error(p: Float32[Array, "N 2"]) -> Float32[Array, " N"]:
-            return jnp.sum(jnp.square(self._patch(reader, p) - reference), (1, 2, 3))
+            return jnp.sum(jnp.square(self.patch(reader, p) - reference), (1, 2, 3))
 
         refined = places
         for _ in range(_REFINEMENTS):
-            gradient = _gradient(lambda p: self._patch(reader, p), refined, 1 / reader.grid.scale)
-            move = _solved(gradient, self._patch(reader, refined) - reference)
+            gradient = _gradient(lambda p: self.patch(reader, p), refined, 1 / reader.grid.scale)
+            move = _solved(gradient, self.patch(reader, refined) - reference)
             refined = jnp.clip(refined - jnp.clip(move, -1.0, 1.0), 0.0, reader.side - 1.0)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 

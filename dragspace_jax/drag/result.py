@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float32, UInt8
 
 from dragspace_jax.drag.edit import Edit, Outcome
+from dragspace_jax.drag.measure import measure
+from dragspace_jax.drag.quality import Quality
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import to_uint8
 
@@ -84,6 +87,14 @@ class DragResult:
         if self.handles_yx is None or self.targets_yx is None:
             return np.zeros(0, np.float32)
         return np.linalg.norm(self.targets_yx - self.handles_yx, axis=1)
+
+    @cached_property
+    def quality(self) -> Quality | None:
+        """How good the edit is, measured when it is first asked for; None if it is invalid.
+
+        Costs about as much as a few iterations; of a model for the first time also a fit of its W, which is kept.
+        """
+        return None if self.edit is None else measure([self])[0]
 
     def image(self) -> UInt8[np.ndarray, "H W 3"]:
         """uint8 [H, W, 3], the image of the final latents. Raises ValueError: the edit is invalid and has none."""

@@ -146,6 +146,13 @@ class DragSettings:
         12.0, "Of the window in which a handle is found again.", unit=_PX, above=0.0, static=True
     )
     mask_weight: float = _setting(20.0, "Weight of the mask's term.", least=0.0)
+    keep_within: float = _setting(
+        0.0,
+        "The farthest that a drag may go from the mean of W, as a Mahalanobis distance, of which samples of the model "
+        "have about 1; a start beyond is pushed no farther; 0: anywhere.",
+        unit="standard deviations",
+        least=0.0,
+    )
     engine: Literal["window", "whole"] | None = _setting(
         None,
         "Features near the handles only, or the whole map, to the same numbers.",

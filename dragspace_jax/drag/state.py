@@ -182,7 +182,7 @@ class Point:
       carry: what the objective carries on from there.
       progress: how far the handles are.
       loss: [B].
-      terms: what else the objective gives, a pytree, or None.
+      terms: the objective's terms of each handle, a `ByHandle`, or None.
       coordinates: [B, K], those evaluated; None where the step size never goes back to them.
       pulled: what the direction pulled back to the coordinates; None likewise.
     """

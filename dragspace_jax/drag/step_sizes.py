@@ -77,5 +77,5 @@ class Pace(Rate):
         lane, far = lanes.handles.lane, point.progress.distances
         pace = jnp.asarray(lanes.settings.pace)[lane] * (self.side / PUBLISHED_SIDE)
         pulled = jnp.minimum(far, 1.0)
-        descent = point.terms * jnp.minimum(pace, far) / jnp.where(pulled > 0, pulled, 1.0)
+        descent = point.terms.value * jnp.minimum(pace, far) / jnp.where(pulled > 0, pulled, 1.0)
         return Limits(rate=jnp.asarray(lanes.settings.learning_rate), descent=per_lane(descent, lane, lanes.count))

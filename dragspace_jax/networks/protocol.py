@@ -41,6 +41,10 @@ class Network(Protocol):
         """Styles to images, nominally in [-1, 1]."""
         ...
 
+    def preview(self, styles: Styles) -> Float32[Array, "B S S C"]:
+        """Styles to small pictures of what the images will be, or to the images where nothing cheaper tells it."""
+        ...
+
     def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near points: at least as far around each as the network was prepared for.
 

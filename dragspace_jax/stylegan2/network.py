@@ -23,6 +23,8 @@ from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
 from dragspace_jax.stylegan2.windows import WindowPlan, plan_windows
 
+_PREVIEW = 32  # side of a preview
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,15 @@ class PreparedSynthesis:
             image = self.synthesis.render(styles, noise=self.noise, dtype=jnp.dtype(self.dtype)).image
         assert image is not None  # nothing stops below the top here
         return image
+
+    def preview(self, styles: Styles) -> Float32[Array, "B S S C"]:
+        """The sum of the RGB up to block 32, or the image where an architecture has no such sum."""
+        top = min(_PREVIEW, self.synthesis.config.resolution)
+        with self._precision():
+            small = self.synthesis.render(
+                styles, noise=self.noise, stop_at=top, preview=True, dtype=jnp.dtype(self.dtype)
+            ).image
+        return self.image(styles) if small is None else small
 
     def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near N points, as `networks.Network` has it."""

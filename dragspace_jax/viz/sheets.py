@@ -44,7 +44,7 @@ def contact_sheet(
     Args:
       images: n ≥ 1 images of one size.
       columns: images in a row; None makes the sheet about square.
-      labels: n short texts, or None.
+      labels: n short texts, of one or more lines, or None.
       padding: white pixels around every image.
 
     Returns:
@@ -61,7 +61,7 @@ def contact_sheet(
     columns = min(len(images), math.ceil(math.sqrt(len(images))) if columns is None else columns)
     rows = math.ceil(len(images) / columns)
     font = _font(min(height, width) // 9)
-    strip = 0 if labels is None else _line_height(font)
+    strip = 0 if labels is None else _line_height(font) * max(label.count("\n") + 1 for label in labels)
     cell_width, cell_height = width + padding, height + strip + padding
     sheet = Image.new("RGB", (columns * cell_width + padding, rows * cell_height + padding), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
@@ -70,7 +70,8 @@ def contact_sheet(
         y = padding + index // columns * cell_height
         sheet.paste(Image.fromarray(image), (x, y))
         if labels is not None:
-            draw.text((x + width / 2, y + height + strip / 2), labels[index], fill=INK, font=font, anchor="mm")
+            place = (x + width / 2, y + height + strip / 2)
+            draw.text(place, labels[index], fill=INK, font=font, anchor="mm", align="center")
     return np.asarray(sheet)
 
 

@@ -14,12 +14,13 @@ from click.testing import Result
 from PIL import Image
 from rich.console import Console
 
-from dragspace_jax.batch import BatchState
+from dragspace_jax.batch import BatchState, sheet
 from dragspace_jax.batch.names import BatchLines
 from dragspace_jax.cli.batch_bar import SECONDS_BETWEEN_LINES, BatchBar, duration
 from dragspace_jax.drag import BatchStats
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
+from dragspace_jax.viz.sheets import contact_sheet
 from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
@@ -59,11 +60,19 @@ def test_it_writes_the_whole_folder(
             assert arrays["ws"].shape == (8, 16)
         with Image.open(tmp_path / "out" / record["image"]) as picture:
             assert picture.width > 2 * 512
+        quality = record["quality"]
+        assert quality["flagged"] == bool(quality["reasons"]) == (quality["verdict"] != "reached")
+        assert len(quality["residual"]) == len(quality["back_px"]) == len(record["handles_xy"])
+        assert ("change_kept" in quality) == (name == "masked")
+        assert 0 < quality["ssim"] < 1
+        assert quality["distance"] != quality["start_distance"]
+    flagged = sum(record["quality"]["flagged"] for record in found.values())
+    assert f"{flagged} of 5 are flagged" in result.output
     assert found["../two"]["latents"] == "latents/_two.npz"
     assert found["latents"]["steps"] <= 2
     assert {path.name for path in tmp_path.iterdir()} == {"start.npy", "mask.png", "edits.jsonl", "out"}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["edits"] == 6
+    assert (summary["edits"], summary["flagged"]) == (6, flagged)
     assert sum(summary["outcomes"].values()) == 6
     assert summary["this_run"]["edits"] == 5
     assert 0 < summary["this_run"]["occupancy"] <= 1
@@ -75,6 +84,30 @@ def test_it_writes_the_whole_folder(
     assert summary["whole_job"]["runs"] == 1
     assert None not in summary["settings"].values()
     assert "jax" in summary["versions"]
+
+
+def test_the_sheet_begins_with_the_worst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where some lines are of an earlier version and have no quality."""
+    (tmp_path / "images").mkdir()
+    lines, changes = [], {"good": 0.001, "worst": 0.9, "old": None, "bad": 0.1}
+    for number, (name, change) in enumerate(changes.items(), 1):
+        Image.new("RGB", (400, 300)).save(tmp_path / f"images/{name}.png")
+        quality = {"side": 128, "tolerance_px": 2.0, "change_outside": change}
+        lines.append(
+            {"id": name, "outcome": "reached", "line": number, "distances_px": [1.0], "image": f"images/{name}.png"}
+            | ({} if change is None else {"quality": quality})
+        )
+    write(tmp_path / "results.jsonl", *reversed(lines), {"id": "no", "outcome": "invalid"})
+    shown: list[Any] = []
+    monkeypatch.setattr(sheet, "contact_sheet", lambda images, labels: shown.append(labels) or contact_sheet(images))
+    sheet.write_sheet(tmp_path, "quality")
+    sheet.write_sheet(tmp_path, "file")
+    names = [[label.split(":")[0] for label in labels] for labels in shown]
+    assert names == [["worst", "bad", "good", "old"], ["good", "worst", "old", "bad"]]
+    assert shown[0][0].replace("\n", " ") == "worst: reached, background"
+    assert shown[0][3] == "old: reached"
+    with Image.open(tmp_path / "sheet.png") as page:
+        assert page.size == (2 * (299 + 4) + 4, 2 * (224 + 4) + 4)
 
 
 def test_an_edit_ends_as_it_does_alone(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
@@ -208,6 +241,7 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--psi", "nan"), "--psi nan"),
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
+        (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures"),
         (("--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
     ],
 )

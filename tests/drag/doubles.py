@@ -55,6 +55,9 @@ class Waves:
     def image(self, styles: Styles) -> jax.Array:
         return self._drawn(styles["z"], jnp.arange(SIDE, dtype=jnp.float32))
 
+    def preview(self, styles: Styles) -> jax.Array:
+        return self.image(styles)
+
     def features(self, styles: Styles, points_yx: jax.Array, image: jax.Array) -> PatchReader:
         grid = self.grid
         pixels = (jnp.arange(grid.size, dtype=jnp.float32) + 0.5 - grid.margin) / grid.scale - 0.5
@@ -197,7 +200,7 @@ class Newton:
         flat, owner = rows.reshape(-1, rows.shape[-1]), jnp.repeat(lane, 2)
         gram = jnp.matmul(flat, flat.T, precision=exact) * (owner[:, None] == owner[None, :]).astype(flat.dtype)
         gram = gram + 1e-6 * jnp.eye(gram.shape[0])
-        multipliers = jnp.linalg.solve(gram, -point.terms.reshape(-1))
+        multipliers = jnp.linalg.solve(gram, -point.terms.value.reshape(-1))
         moved = jax.ops.segment_sum(multipliers[:, None] * flat, owner, num_segments=lanes.count)
         if limits.radius is not None:
             length = jnp.sqrt(jnp.sum(jnp.square(moved), 1) + 1e-12)

@@ -105,6 +105,9 @@ def test_a_solver_that_goes_back_and_arrives() -> None:
     (result,) = drag_many(model, [edit])
     assert (result.outcome, result.steps) == (Outcome.REACHED, len(losses))
     np.testing.assert_allclose(result.latents, lanes_latents(lanes, state), atol=1e-4)
+    wider = loop.begin(model, Table(make_edit(model, edit), lanes=2, handles=5).start())
+    after, _ = jax.eval_shape(step, *wider)  # what it goes back to is by handle, where these are not one a lane
+    assert after.accepted.terms.value.shape == (5, 2)
 
 
 def begun(model: Any, request: EditRequest, rows: int = 1) -> tuple[Lanes, Any]:

@@ -13,7 +13,7 @@ import pytest
 from dragspace_jax.drag import DragSettings, EditError
 from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.method import Limits, StepSize
-from dragspace_jax.drag.state import Lanes, Point
+from dragspace_jax.drag.state import ByHandle, Lanes, Point
 from dragspace_jax.drag.step_sizes import Pace, Rate, Schedule
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
@@ -23,7 +23,7 @@ from .points import lanes_of, point_at
 def limits(size: StepSize, far: list[float], motion: list[float] | None = None, done: list[int] | None = None) -> Any:
     """For three lanes with a handle each, at these distances and with these motion losses."""
     settings = DragSettings(learning_rate=jnp.full(3, 0.1), pace=jnp.full(3, 4.0))  # type: ignore[arg-type]
-    point = point_at(jnp.array(far), terms=jnp.array([2.0] * 3 if motion is None else motion))
+    point = point_at(jnp.array(far), terms=ByHandle(jnp.array([2.0] * 3 if motion is None else motion)))
     iteration = jnp.array([0, 0, 0] if done is None else done, jnp.int32)
     return size.limits(lanes_of(settings, jnp.zeros((3, 1))), point, None, iteration)
 
