@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float32
 
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
-from dragspace_jax.drag.metric import away_from, axes_of, model_metric, outside
+from dragspace_jax.drag.metric import away, axes_of, model_metric, outside
 from dragspace_jax.drag.state import ByHandle, Lanes, Point, per_lane
 from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.pca import PCA
@@ -73,7 +73,7 @@ class LeastChange:
         if not isinstance(space, PCA):
             return {}
         side = model.config.resolution
-        weights = away_from(handles_yx, targets_yx, side) if region is None else outside(region)
+        weights = away(handles_yx, targets_yx, side) if region is None else outside(region)
         axes = axes_of(model_metric(model, space), weights)
         return {"rotation": axes.rotation, "spectrum": axes.spectrum}
 

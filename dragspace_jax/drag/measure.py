@@ -7,6 +7,7 @@ image up to block 32 tells how much changed where nothing should: in rank as the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from jaxtyping import Array, Float, Int32
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.quality import Quality
+from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.metrics.change import away_from, box_averaged, reduction, weighted_mean
 from dragspace_jax.networks import Network, PatchReader
 from dragspace_jax.spaces.layers import LayerSpace
@@ -106,7 +108,7 @@ def _measure(network: Network, results: Sequence[DragResult], count: int, radius
     start[:handles] = np.concatenate([_edit(result).handles_yx for result in results])
     end[:handles] = np.concatenate([np.asarray(result.handles_yx) for result in results])
     owner[:handles] = np.repeat(np.arange(len(counts)), counts)
-    measured = _program(network, stacked, start, end, owner, radius=radius)
+    measured = _compiled(radius)(network, stacked, start, end, owner)
     small, residual, back = (np.asarray(each) for each in measured)
     ends = np.cumsum(counts)
     return [
@@ -115,7 +117,12 @@ def _measure(network: Network, results: Sequence[DragResult], count: int, radius
     ]
 
 
-@partial(jax.jit, static_argnames="radius")
+@functools.cache
+def _compiled(radius: int) -> KeptJit:
+    """`_program`, compiled, for a radius of tracking."""
+    return KeptJit(partial(_program, radius=radius), name=f"quality {radius}", results=lambda *_: (0, 0, 0))
+
+
 def _program(
     network: Network,
     latents: Any,

@@ -15,10 +15,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Float32
 
 from dragspace_jax.analysis.jacobian import mean_gram
 from dragspace_jax.arrays import DAMAGED
 from dragspace_jax.compilation_cache import cache_folder
+from dragspace_jax.metrics.change import SIDE, away_from
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -26,10 +28,7 @@ from dragspace_jax.stylegan2.parameters import fingerprint
 _log = logging.getLogger(__name__)
 CELLS = 8
 """Of the grid, a side."""
-SIDE = 32
-"""Of the picture that is compared, at most: the sum of the network's RGB up to this block."""
 SAMPLES = 8
-_SIGMA = 10 / 128  # of the image's side
 _KEPT = 2  # metrics in memory
 _loaded: dict[Path, np.ndarray] = {}
 
@@ -100,31 +99,20 @@ def _measured(model: Generator, space: PCA, on_progress: Callable[[int], None] |
     return mean_gram(image, points, cells.astype(np.float32), on_progress=on_progress)
 
 
-def away_from(handles_yx: np.ndarray, targets_yx: np.ndarray, side: int) -> np.ndarray:
-    """Weights [G] of the cells that spare the ways of the handles: 1 − exp(−(d/σ)²/2).
-
-    d is the distance of a pixel from the way handle → target, σ 10 px of a 128 px image and half the way's length;
-    handles and targets [N, 2], pixels of an image of `side`.
-    """
-    centre = (np.arange(SIDE) + 0.5) * (side / SIDE) - 0.5
-    pixels = np.stack(np.meshgrid(centre, centre, indexing="ij"), -1)
-    keep = np.ones((SIDE, SIDE))
-    for handle, target in zip(handles_yx, targets_yx, strict=True):
-        way = target - handle
-        along = np.clip(((pixels - handle) @ way) / max(float(way @ way), 1e-9), 0.0, 1.0)
-        apart = np.linalg.norm(pixels - handle - along[..., None] * way, axis=-1)
-        sigma = _SIGMA * side + 0.5 * float(np.linalg.norm(way))
-        keep *= 1.0 - np.exp(-0.5 * np.square(apart / sigma))
-    return _by_cell(keep)
+def away(
+    handles_yx: Float[np.ndarray, "N 2"], targets_yx: Float[np.ndarray, "N 2"], side: int
+) -> Float32[np.ndarray, " G"]:
+    """Weights of the cells that spare the ways of the handles, as `metrics.change.away_from` has them."""
+    return _by_cell(away_from(handles_yx, targets_yx, side, SIDE))
 
 
-def outside(region: np.ndarray) -> np.ndarray:
-    """Weights [G] of the cells: the share of each that lies outside a region [H, W], which may change."""
+def outside(region: Bool[np.ndarray, "H W"]) -> Float32[np.ndarray, " G"]:
+    """Weights of the cells: the share of each that lies outside a region, which may change."""
     return _by_cell(1.0 - region.astype(np.float64))
 
 
-def _by_cell(weights: np.ndarray) -> np.ndarray:
-    """Means [G] over the cells of weights [H, W]."""
+def _by_cell(weights: Float[np.ndarray, "H W"]) -> Float32[np.ndarray, " G"]:
+    """Means over the cells of weights."""
     height, width = (length // CELLS for length in weights.shape)
     cropped = weights[: height * CELLS, : width * CELLS].reshape(CELLS, height, CELLS, width)
     return cropped.mean((1, 3)).reshape(-1).astype(np.float32)
@@ -143,8 +131,8 @@ class Axes:
     spectrum: np.ndarray
 
 
-def axes_of(metric: np.ndarray, weights: np.ndarray) -> Axes:
-    """The axes of a model's metric [G, K, K] with weights [G] of its cells."""
+def axes_of(metric: Float32[np.ndarray, "G K K"], weights: Float32[np.ndarray, " G"]) -> Axes:
+    """The axes of a model's metric with weights of its cells."""
     whole = np.tensordot(weights, metric, 1)
     spectrum, rotation = np.linalg.eigh(whole)
     return Axes(rotation=rotation.astype(np.float32), spectrum=np.maximum(spectrum, 0.0).astype(np.float32))
