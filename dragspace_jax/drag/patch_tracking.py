@@ -6,6 +6,7 @@ The objective of a least-change drag: where a handle is, to a fraction of a pixe
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from dragspace_jax.networks import Network, PatchReader, Styles
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _REFINEMENTS = 4
+_REFINED = 1.5  # px, at most, on each axis: the nearest whole pixel is known
 _FLAT = 1e-3  # of the trace of GᵀG, added to it: a patch that is flat in a direction stays where it is
 
 
@@ -40,10 +42,12 @@ class PatchTracking:
     arm: int = dataclasses.field(default=2, metadata={"static": True})
 
     def reach(self, settings: DragSettings, side: int) -> int:
-        """Around a handle's last position: the tracking window, and a patch at its rim."""
+        """Around a handle's last position: the tracking window, a patch at its rim and what is around that."""
         block = settings.feature_block
         assert block is not None
-        return settings.pixels(settings.radius_track, side) + self.arm * max(1, side // block) + 1
+        return (
+            settings.pixels(settings.radius_track, side) + (self.arm + 1) * max(1, side // block) + math.ceil(_REFINED)
+        )
 
     def init(self, network: Network, lanes: Lanes) -> dict[str, Any]:
         """handles_yx [N, 2], reference [N, P, P, C] and residual [N]."""
@@ -129,7 +133,8 @@ class PatchTracking:
         for _ in range(_REFINEMENTS):
             gradient = _gradient(lambda p: self.patch(reader, p), refined, 1 / reader.grid.scale)
             move = _solved(gradient, self.patch(reader, refined) - reference)
-            refined = jnp.clip(refined - jnp.clip(move, -1.0, 1.0), 0.0, reader.side - 1.0)
+            refined = jnp.clip(refined - move, places - _REFINED, places + _REFINED)
+            refined = jnp.clip(refined, 0.0, reader.side - 1.0)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 
 
