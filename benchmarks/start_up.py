@@ -59,9 +59,9 @@ def main(model: str, repeats: int, out: Path) -> None:
     rows: list[dict[str, Any]] = []
     with cores(None) as count, tempfile.TemporaryDirectory() as folder:
         for number in range(1 + repeats):
-            cache, out = Path(folder) / "cache", Path(folder) / f"out{number}"
-            whole, first = timed_drag(model, cache, out / "first", steps=1, pictures="none")
-            shown, _ = timed_drag(model, cache, out / "all", steps=16, pictures="all")
+            cache, drags = Path(folder) / "cache", Path(folder) / f"drags{number}"
+            whole, first = timed_drag(model, cache, drags / "first", steps=1, pictures="none")
+            shown, _ = timed_drag(model, cache, drags / "all", steps=16, pictures="all")
             start = f"warm {number}" if number else "cold"
             rows.append({"start": start, "seconds": whole, "first_seconds": first, "pictures_seconds": shown})
         report.finish(report.results_console(), out, facts(count), [TABLE], rows)

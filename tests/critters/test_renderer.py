@@ -26,13 +26,8 @@ CHANGES: tuple[dict[str, float], ...] = (
 """What the tests ask of the middle animal: fewer than a batch, so that one drawing serves them all."""
 
 
-# Compiling a drawing with all optimisations costs 2 s more, and each of its ten runs takes 2 s less; XLA's older code
-# for fused loops, with which most tests are compiled, takes 20 s.
-OPTIONS = {
-    "xla_backend_optimization_level": 3,
-    "xla_llvm_disable_expensive_passes": False,
-    "xla_cpu_use_fusion_emitters": True,
-}
+# Compiling a drawing with all optimisations costs 2 s more, and each of its ten runs takes 2 s less.
+OPTIONS = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 
 
 @cache
