@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,15 +21,13 @@ from jaxtyping import Array, Float, Int32
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.quality import Quality
+from dragspace_jax.drag.result import DragResult
 from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.metrics.change import away_from, box_averaged, reduction, weighted_mean
 from dragspace_jax.networks import Network, PatchReader
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.prior import cached_prior
 from dragspace_jax.stylegan2 import Generator, Latents
-
-if TYPE_CHECKING:
-    from dragspace_jax.drag.result import DragResult
 
 TOGETHER = 8
 """Edits of an accelerator's program."""

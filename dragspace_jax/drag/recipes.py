@@ -27,8 +27,7 @@ PUBLISHED = DragSettings()
 PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
 """For components of W as they lie in W."""
 LEAST_CHANGE = DragSettings(steps=40, stall=6, radius_track=40.0)
-LEAST_CHANGE_COMPONENTS = 64
-"""Whitened, so that coordinates are standard deviations."""
+"""For components in standard deviations."""
 _ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above
 _WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
@@ -102,7 +101,7 @@ def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     if options.basis is not None or options.space is not None:
         return options
     if name == "least-change":
-        return dataclasses.replace(options, space="pca", components=LEAST_CHANGE_COMPONENTS, whiten=1.0)
+        return dataclasses.replace(options, space="pca", whiten=1.0)
     return dataclasses.replace(options, space="pca" if name == "paced" else "w+")
 
 

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Float32, UInt8
 
 from dragspace_jax.drag.edit import Edit, Outcome
-from dragspace_jax.drag.measure import measure
 from dragspace_jax.drag.quality import Quality
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import to_uint8
@@ -94,6 +93,8 @@ class DragResult:
 
         Costs about as much as a few iterations; of a model for the first time also a fit of its W, which is kept.
         """
+        from dragspace_jax.drag.measure import measure  # measures results, so it stands above them
+
         return None if self.edit is None else measure([self])[0]
 
     def image(self) -> UInt8[np.ndarray, "H W 3"]:

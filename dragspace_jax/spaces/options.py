@@ -21,7 +21,8 @@ from dragspace_jax.stylegan2 import Generator
 SpaceName = Literal["w+", "w", "pca"]
 OptionKind = Literal["choice", "whole", "number", "flag", "file"]
 SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca")
-DEFAULT_COMPONENTS = 96
+DEFAULT_COMPONENTS, WHITENED_COMPONENTS = 96, 64
+"""Of a basis that is fitted; in standard deviations the last ones would count as much as the first."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,11 @@ class SpaceOptions:
     )
     components: int | None = dataclasses.field(
         default=None,
-        metadata=_about("Components of the basis.", "whole", f"{DEFAULT_COMPONENTS}, or all of a basis from a file"),
+        metadata=_about(
+            "Components of the basis.",
+            "whole",
+            f"{DEFAULT_COMPONENTS}, wholly whitened {WHITENED_COMPONENTS}, or all of a basis from a file",
+        ),
     )
     shared: bool | None = dataclasses.field(
         default=None,
@@ -122,7 +127,8 @@ def make_space(
     if options.basis is not None:
         space: Space = _stored(options, options.basis)
     elif options.space == "pca":
-        space = _chosen(cached_pca(model, label, on_progress=on_progress), options, DEFAULT_COMPONENTS)
+        most = WHITENED_COMPONENTS if options.whiten == 1.0 else DEFAULT_COMPONENTS
+        space = _chosen(cached_pca(model, label, on_progress=on_progress), options, most)
     else:
         _check_plain(options)
         kind = W if options.space == "w" else WPlus
