@@ -6,6 +6,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import torch
 
 from dragspace_jax.critters import LATENT_DIM, entangle, render
 from dragspace_jax.critters.attributes import COLOURS, NAMES
@@ -21,6 +22,7 @@ RARE = (
 """Attributes at an end of their range that the latents' own law seldom reaches; eyes twice as often as the others."""
 CANDIDATES = 8
 NEAR = 4  # px around eyes, mouth and nose, which hold what a lid or a lip leaves behind
+SQUARED = 2.0  # weight of the squared error beside the absolute one
 WEIGHTS = {"eyes": 6.0, "mouth": 3.0, "edge": 2.0}
 
 
@@ -77,15 +79,20 @@ def pixel_weights(segmentation: jax.Array) -> jax.Array:
     return weight[..., None]
 
 
-def picture_loss(kind: str, image: jax.Array, attributes: jax.Array) -> jax.Array:
-    """Weighted mean absolute error of image [H, W, 3] to the drawing of attributes [A], and of its differences.
+def drawing(kind: str, attributes: jax.Array, resolution: int) -> tuple[jax.Array, jax.Array]:
+    """The picture [H, W, 3] of attributes [A] that a model is held to, and its weights [H, W, 1]."""
+    picture = render(kind, attributes[None], resolution)
+    return picture.image[0], pixel_weights(picture.segmentation[0])
 
-    The finite differences are there for sharp edges.
+
+def picture_loss(images: torch.Tensor, wanted: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted absolute and squared error of images [B, 3, H, W] to drawings [B, H, W, 3], weights [B, H, W, 1].
+
+    The absolute error of finite differences is added, for sharp edges.
     """
-    picture = render(kind, attributes[None], image.shape[0])
-    error = image - picture.image[0]
-    weight = pixel_weights(picture.segmentation[0])
-    total = jnp.mean(weight * jnp.abs(error))
-    for axis in (0, 1):
-        total += 0.5 * jnp.mean(jax.lax.slice_in_dim(weight, 1, None, axis=axis) * jnp.abs(jnp.diff(error, axis=axis)))
+    error = images.permute(0, 2, 3, 1) - wanted
+    total = (weight * (error.abs() + SQUARED * error.square())).mean()
+    for axis in (1, 2):
+        inner = weight.narrow(axis, 1, weight.shape[axis] - 1)
+        total = total + 0.5 * (inner * error.diff(dim=axis).abs()).mean()
     return total

@@ -1,24 +1,29 @@
 """Train an embedded model (critters-dog, critters-cat) on the procedural animals, supervised; resumable.
 
-    python -m scripts.train_critters dog --work out/train-dog --export dragspace_jax/critters/weights/critters-dog
+    python -m scripts.train_critters dog --work out/train-dog --export dragspace_jax/critters/weights/critters-dog \
+        --start-from critters-dog --stages 64:22m:0.01,128:36m:0.005,128:19m:0.004
     python -m scripts.train_critters cat --work out/train-cat --export dragspace_jax/critters/weights/critters-cat \
-        --start-from dragspace_jax/critters/weights/critters-dog --stages 64:700:0.008,128:700:0.006
+        --start-from critters-cat --mapping-of critters-dog --stages 64:22m:0.01,128:36m:0.005,128:19m:0.004
 
-The world is known, so no adversary is needed: G(z) is held to the picture that the renderer draws of entangle(z).
-Training climbs through the resolutions (progressive growing, arXiv 1710.10196), each stage a smaller generator whose
-parameters the next one takes over. Styles are mixed (arXiv 1812.04948, section 3.1) with a known answer: the coarse
-layers follow one latent's geometry, the fine ones another's colours, so that W+ is disentangled the way real
-StyleGANs are. Stopped at any moment, the same command goes on from the last checkpoint.
+These made the weights in the repository from the ones before (commit 12ef824), 80 minutes side by side on 2 busy cores;
+only the first 8 % of the dog's second stage and 4 % of the cat's had a rate of 0.008, which was too high, and the last
+stage was a run of its own (`--seed 77`).
+docs/embedded-models.md says what they reached, and how far more time would go. Neither a GPU nor training from nothing
+(without --start-from) has been tried with this optimiser.
 
-The weights in the repository are still those of the recipe before this one (commit 1bb871a): this one fits the mapping
-to the unsquashed variables and holds it, draws rare states more often and weighs what is near the eyes, and has not
-been run to its end.
+The world is known, so no adversary is needed: G(z) is held to the picture that the renderer draws of entangle(z). The
+mapping is fitted first, by itself (`critter_mapping`), and held. Training climbs through the resolutions (progressive
+growing, arXiv 1710.10196), each stage a smaller generator whose parameters the next one takes over. Styles are mixed
+(arXiv 1812.04948, section 3.1) with a known answer: the coarse layers follow one latent's geometry, the fine ones
+another's colours, so that W+ is disentangled the way real StyleGANs are. It needs PyTorch (`critter_synthesis` says
+why). Stopped at any moment, the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,11 +33,9 @@ import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-import orbax.checkpoint as ocp
+import torch
 from flax import nnx
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dragspace_jax.checkpoint import build_generator, load, save_parameters
 from dragspace_jax.critters import KINDS, LATENT_DIM, render
@@ -41,15 +44,19 @@ from dragspace_jax.stylegan2.mapping import Mapping
 from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
+from scripts.critter_descent import Descent, Values
 from scripts.critter_mapping import fit_mapping
-from scripts.critter_pictures import attributes_of, latents, picture_loss
+from scripts.critter_pictures import attributes_of, drawing, latents, picture_loss
+from scripts.critter_synthesis import synthesise
 
 COARSE_LAYERS = 6  # W+ layers that follow the geometry: those the published drag loop moves
 CHANNELS = {4: 160, 8: 160, 16: 160, 32: 96, 64: 64, 128: 32}
-EMA_DECAY = 0.995
+WARM_UP = 0.05  # of a stage, in which the rate rises
+LAST = 0.02  # of the highest rate, at the end
 NEAR_W = 0.1  # weight of the change of w where a trained mapping is fitted again
 W_SCALE = 1 / 16  # of the exported model: the published learning rate of a drag then suits it
-Params = Any
+SYNTHESIS = "synthesis."
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def stage_config(resolution: int) -> GeneratorConfig:
@@ -75,44 +82,50 @@ def grow(config: GeneratorConfig, smaller: dict[str, jax.Array], seed: int) -> G
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One rung: `steps` optimiser steps at `resolution`, the learning rate falling from `rate` by a cosine."""
+    """One rung at `resolution`: so many steps, or as many as `minutes` of training hold, and its highest rate.
 
-    resolution: int
-    steps: int
-    rate: float
-
-
-def make_step(kind: str, resolution: int, batch: int, optimiser: optax.GradientTransformation, seed: int) -> Callable:
-    """The compiled step: (state, mapping, graph of the synthesis, step) → (state, loss).
-
-    State holds `params`, `average` (their moving average) and `optimiser`.
+    With minutes the rate follows the time that was spent, so that a shared machine ends at the low rate as well; the
+    time is kept in the checkpoint.
     """
 
-    def step(state: dict[str, Any], mapping: Mapping, graph: nnx.GraphDef, index: jax.Array) -> tuple:
-        geometry_z, colour_z = latents(jax.random.fold_in(jax.random.key(seed), index), batch)
+    resolution: int
+    rate: float
+    steps: int | None = None
+    minutes: float | None = None
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the stage is over, 0 to 1."""
+        return min(1.0, step / self.steps if self.steps else seconds / (60.0 * (self.minutes or 1.0)))
+
+    def rate_at(self, share: float) -> float:
+        """The learning rate there: it rises at first and falls by a cosine."""
+        return self.rate * min(1.0, 0.02 + share / WARM_UP) * max(LAST, 0.5 + 0.5 * math.cos(math.pi * share))
+
+
+def batches(kind: str, resolution: int, batch: int, seed: int, mapping: Mapping) -> Callable[[int], Batch]:
+    """Step → what is trained on in it: W+ [B, L, D], drawings [B, H, W, 3], weights [B, H, W, 1]."""
+
+    def make(step: jax.Array) -> tuple[jax.Array, ...]:
+        geometry_z, colour_z = latents(jax.random.fold_in(jax.random.key(seed), step), batch)
         coarse, fine = mapping(geometry_z), mapping(colour_z)
         layer = jnp.arange(coarse.shape[1])[None, :, None]
-        ws = jnp.where(layer < COARSE_LAYERS, coarse, fine)
-        attributes = attributes_of(geometry_z, colour_z)
+        drawn = jax.lax.map(lambda a: drawing(kind, a, resolution), attributes_of(geometry_z, colour_z))
+        return jnp.where(layer < COARSE_LAYERS, coarse, fine), *drawn
 
-        def one(params: Params, ws: jax.Array, attributes: jax.Array) -> jax.Array:
-            return picture_loss(kind, nnx.merge(graph, params)(ws[None]).image[0], attributes)
+    compiled = jax.jit(make)
+    return lambda step: tuple(torch.tensor(np.asarray(each)) for each in compiled(jnp.int32(step)))  # type: ignore[return-value]
 
-        def add(total: Params, picture: tuple[jax.Array, jax.Array]) -> tuple[Params, None]:
-            return jax.tree.map(jnp.add, total, jax.value_and_grad(one)(state["params"], *picture)), None
 
-        # One picture at a time: on a CPU its patches stay in the caches, and a step takes half as long.
-        zero = (jnp.float32(0.0), jax.tree.map(jnp.zeros_like, state["params"]))
-        total, _ = jax.lax.scan(add, zero, (ws, attributes))
-        value, gradient = jax.tree.map(lambda leaf: leaf / batch, total)
-        updates, moments = optimiser.update(gradient, state["optimiser"], state["params"])
-        params = optax.apply_updates(state["params"], updates)
-        # The average forgets its beginning: it spans at most a tenth of the steps so far.
-        decay = jnp.minimum(EMA_DECAY, 1.0 - 10.0 / (index + 10.0))
-        average = jax.tree.map(lambda a, p: decay * a + (1.0 - decay) * p, state["average"], params)
-        return {"params": params, "average": average, "optimiser": moments}, value
+def synthesis_values(generator: Generator) -> Values:
+    """The synthesis' parameters by name, for `critter_synthesis`."""
+    known = parameters(generator).items()
+    return {n.removeprefix(SYNTHESIS): torch.tensor(np.asarray(v)) for n, v in known if n.startswith(SYNTHESIS)}
 
-    return jax.jit(step, static_argnums=2, donate_argnums=0)
+
+def with_synthesis(generator: Generator, values: Values) -> Generator:
+    """The same generator with these parameters of the synthesis."""
+    changed = {SYNTHESIS + name: jnp.asarray(value.numpy()) for name, value in values.items()}
+    return build_generator(generator.config, {**parameters(generator), **changed})
 
 
 def quality(generator: Generator, kind: str) -> tuple[float, np.ndarray]:
@@ -149,43 +162,49 @@ def export(folder: Path, generator: Generator, kind: str, error: float, stages: 
 
 
 def parse_stages(text: str) -> list[Stage]:
-    """ "32:1000:0.02,64:500:0.01" → stages. Raises click.BadParameter if it is not of this form."""
+    """ "32:1000:0.02,128:90m:0.01" → stages, of 1,000 steps and of 90 minutes.
+
+    Raises click.BadParameter if it is not of this form.
+    """
     try:
-        parts = (part.split(":") for part in text.split(","))
-        return [Stage(resolution=int(side), steps=int(steps), rate=float(rate)) for side, steps, rate in parts]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not like 32:1000:0.02,64:500:0.01") from error
+        return [parse_stage(*part.split(":")) for part in text.split(",")]
+    except (ValueError, TypeError) as error:
+        raise click.BadParameter(f"{text!r} is not like 32:1000:0.02,128:90m:0.01") from error
 
 
-def train_stage(
-    generator: Generator, stage: Stage, manager: ocp.CheckpointManager, kind: str, batch: int, seed: int
-) -> Generator:
-    """Run one stage from its last checkpoint, if any, to its end; the result has the averaged parameters."""
-    warmup = min(50, stage.steps // 4)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, stage.rate, warmup, stage.steps, stage.rate * 0.02)
-    optimiser = optax.adam(schedule, b1=0.9, b2=0.99)
-    graph, params = nnx.split(generator.synthesis)
-    state = {"params": params, "average": jax.tree.map(jnp.copy, params), "optimiser": optimiser.init(params)}
-    start = manager.latest_step() or 0
-    if start:
-        state = manager.restore(start, args=ocp.args.StandardRestore(state))
-    step = make_step(kind, stage.resolution, batch, optimiser, seed)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def parse_stage(side: str, length: str, rate: str) -> Stage:
+    """A stage of its three parts, "90m" being minutes."""
+    if length.endswith("m"):
+        return Stage(resolution=int(side), rate=float(rate), minutes=float(length[:-1]))
+    return Stage(resolution=int(side), rate=float(rate), steps=int(length))
+
+
+def train_stage(generator: Generator, stage: Stage, path: Path, kind: str, batch: int, seed: int) -> Generator:
+    """Run one stage from its checkpoint, if any, to its end; the result has the averaged parameters."""
+    descent, seconds = Descent(synthesis_values(generator)), 0.0
+    if path.exists():
+        kept = torch.load(path)
+        descent.restore(kept["descent"])
+        seconds = kept["seconds"]
+    batch_of = batches(kind, stage.resolution, batch, seed, generator.mapping)
     recent: list[float] = []
-    with Progress(*columns) as progress:
-        task = progress.add_task(f"{kind} {stage.resolution} px", total=stage.steps, completed=start)
-        for index in range(start, stage.steps):
-            state, value = step(state, generator.mapping, graph, jnp.int32(index))
-            recent.append(float(value))
-            progress.update(task, advance=1)
-            if (index + 1) % 50 == 0 or index + 1 == stage.steps:
-                manager.save(index + 1, args=ocp.args.StandardSave(state))
-                manager.wait_until_finished()
-                now = time.strftime("%H:%M:%S")
-                progress.console.print(f"{now} {stage.resolution} px, step {index + 1}: {np.mean(recent):.4f}")
-                recent.clear()
-    generator.synthesis = nnx.merge(graph, state["average"])
-    return generator
+    last = time.monotonic()
+    while (share := stage.share(descent.steps, seconds)) < 1.0:
+        ws, wanted, weight = batch_of(descent.steps)
+        loss = picture_loss(synthesise(descent.values, ws), wanted, weight)
+        loss.backward()
+        descent.step(stage.rate_at(share))
+        recent.append(loss.item())
+        now = time.monotonic()
+        seconds, last = seconds + now - last, now
+        share = stage.share(descent.steps, seconds)
+        if descent.steps % 50 == 0 or share >= 1.0:
+            torch.save({"descent": descent.state(), "seconds": seconds}, path.with_suffix(".part"))
+            path.with_suffix(".part").replace(path)
+            click.echo(f"{time.strftime('%H:%M:%S')} {kind} {stage.resolution} px, step {descent.steps} ({share:.0%}): "
+                       f"{np.mean(recent):.4f}")  # fmt: skip
+            recent.clear()
+    return with_synthesis(generator, descent.average)
 
 
 def prepared_mapping(generator: Generator, work: Path, steps: int, *, trained: bool) -> Mapping:
@@ -212,8 +231,10 @@ def full_scale(folder: str) -> dict[str, Any]:
 @click.option("--start-from", type=str, default=None, help="A trained model to go on from.")
 @click.option("--mapping-of", type=str, default=None, help="A model whose mapping is taken over, not fitted anew.")
 @click.option("--mapping-steps", default=6000, help="Steps of the mapping network's own training.")
-@click.option("--stages", default="32:1200:0.02,64:1600:0.015,128:1600:0.008", help="resolution:steps:rate, in order.")
-@click.option("--batch", default=16, help="Images a step.")
+@click.option(
+    "--stages", default="32:1200:0.01,64:1600:0.01,128:2000:0.005", help="resolution:steps:rate, or :minutes (60m)."
+)
+@click.option("--batch", default=8, help="Images a step.")
 @click.option("--seed", default=0, help="Seed of the latents and of the initial weights.")
 def main(
     kind: str,
@@ -236,9 +257,8 @@ def main(
         generator = grow(stage_config(stage.resolution), known, seed + number)
         if number == 0 and mapping_of is None:
             generator.mapping = prepared_mapping(generator, work, mapping_steps, trained=bool(known))
-        folder = (work / f"stage{number}-{stage.resolution}px").absolute()
-        with ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(max_to_keep=1)) as manager:
-            generator = train_stage(generator, stage, manager, kind, batch, seed + 1000 * number)
+        path = work / f"stage{number}-{stage.resolution}px.pt"
+        generator = train_stage(generator, stage, path, kind, batch, seed + 1000 * number)
         error, sheet = quality(generator, kind)
         click.echo(f"{kind} {stage.resolution} px: squared error {error:.5f} on held-out latents")
         Image.fromarray(sheet).save(work / f"sheet-{number}-{stage.resolution}px.png")

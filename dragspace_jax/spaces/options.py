@@ -22,7 +22,10 @@ SpaceName = Literal["w+", "w", "pca"]
 OptionKind = Literal["choice", "whole", "number", "flag", "file"]
 SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca")
 DEFAULT_COMPONENTS, WHITENED_COMPONENTS = 96, 64
-"""Of a basis that is fitted; in standard deviations the last ones would count as much as the first."""
+"""Of a basis that is fitted, at most; in standard deviations the last ones would count as much as the first."""
+NEGLIGIBLE = 1e-3
+"""Of the first component's variance: components with less carry what a mapping network did not mean, and a drag that
+moves along them leaves what the model was trained on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,8 @@ class SpaceOptions:
         metadata=_about(
             "Components of the basis.",
             "whole",
-            f"{DEFAULT_COMPONENTS}, wholly whitened {WHITENED_COMPONENTS}, or all of a basis from a file",
+            f"those with 1/1000 of the first one's variance, at most {DEFAULT_COMPONENTS}, wholly whitened "
+            f"{WHITENED_COMPONENTS}; or all of a basis from a file",
         ),
     )
     shared: bool | None = dataclasses.field(
@@ -127,8 +131,10 @@ def make_space(
     if options.basis is not None:
         space: Space = _stored(options, options.basis)
     elif options.space == "pca":
+        fitted = cached_pca(model, label, on_progress=on_progress)
         most = WHITENED_COMPONENTS if options.whiten == 1.0 else DEFAULT_COMPONENTS
-        space = _chosen(cached_pca(model, label, on_progress=on_progress), options, most)
+        telling = int(np.sum(np.asarray(fitted.variance) >= NEGLIGIBLE * float(fitted.variance[0])))
+        space = _chosen(fitted, options, max(1, min(most, telling)))
     else:
         _check_plain(options)
         kind = W if options.space == "w" else WPlus

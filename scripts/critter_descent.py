@@ -1,0 +1,80 @@
+"""The optimiser of the embedded models' training: Muon for matrices, Adam for the rest; the parameters' average.
+
+Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024) makes the momentum of a matrix
+orthogonal by five Newton-Schulz iterations. Convolutions are matrices [3·3·I, O]. Its steps are scaled to those of Adam
+(arXiv 2502.16982, section 2.2), so that one rate serves both.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+Values = dict[str, torch.Tensor]
+AVERAGED = 0.995  # decay of the average, once it has forgotten its beginning
+_FIRST, _SECOND = 0.9, 0.99  # decays of the moments
+_NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+_MUON_RMS = 0.5  # root mean square of a step of Muon at rate 1
+
+
+def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """The orthogonal matrix near to one, roughly: its singular values between 0.7 and 1.2."""
+    first, third, fifth = _NEWTON_SCHULZ
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if tall else matrix).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        x = first * x + (third * square + fifth * square @ square) @ x
+    return (x.T if tall else x).float()
+
+
+def is_matrix(name: str, value: torch.Tensor) -> bool:
+    """Whether Muon moves it: the 3×3 convolutions and the affine maps, no ToRGB, constant or bias."""
+    return value.ndim == 2 or (value.ndim == 4 and value.shape[0] == 3)
+
+
+class Descent:
+    """Parameters by name, their moments and their moving average; changed in place by `step`."""
+
+    def __init__(self, values: Values):
+        self.values = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
+        self.average = {name: value.detach().clone() for name, value in values.items()}
+        self.first = {name: torch.zeros_like(value) for name, value in values.items()}
+        self.second = {n: torch.zeros_like(v) for n, v in values.items() if not is_matrix(n, v)}
+        self.steps = 0
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` takes."""
+        values = {name: value.detach() for name, value in self.values.items()}
+        moments = {"first": self.first, "second": self.second}
+        return {"values": values, "average": self.average, "steps": self.steps, **moments}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.values = {name: value.requires_grad_() for name, value in state["values"].items()}
+        self.average, self.first, self.second = state["average"], state["first"], state["second"]
+        self.steps = state["steps"]
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move the values against their gradients, which are cleared."""
+        self.steps += 1
+        # The average forgets its beginning: it spans at most a tenth of the steps so far.
+        decay = min(AVERAGED, 1.0 - 10.0 / (self.steps + 10.0))
+        for name, value in self.values.items():
+            gradient, value.grad = value.grad, None
+            assert gradient is not None
+            value.sub_(rate * self._direction(name, gradient))
+            self.average[name].lerp_(value, 1.0 - decay)
+
+    def _direction(self, name: str, gradient: torch.Tensor) -> torch.Tensor:
+        first = self.first[name].lerp_(gradient, 1.0 - _FIRST)
+        if name not in self.second:
+            ahead = torch.lerp(gradient, first, _FIRST).reshape(-1, gradient.shape[-1])
+            return (_MUON_RMS * math.sqrt(max(ahead.shape)) * orthogonal(ahead)).view_as(gradient)
+        second = self.second[name].lerp_(gradient.square(), 1.0 - _SECOND)
+        first = first / (1.0 - _FIRST**self.steps)
+        return first / ((second / (1.0 - _SECOND**self.steps)).sqrt() + 1e-8)
