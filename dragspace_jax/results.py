@@ -71,7 +71,8 @@ def quality_record(quality: Quality | None, pictures: UInt8[np.ndarray, "2 H W 3
     if pictures is not None:
         before, after = np.asarray(pictures, np.float32) / 127.5 - 1.0
         kept = preservation(before, after, np.ones(before.shape[:2], bool))
-        record |= {"ssim": round(kept.ssim_inside, 4), "psnr_db": round(kept.psnr_inside, 2)}
+        known = {"ssim": round(kept.ssim_inside, 4), "psnr_db": round(kept.psnr_inside, 2)}
+        record |= {name: value for name, value in known.items() if value == value}  # SSIM of tiny images is nan
     return {"quality": record}
 
 

@@ -9,12 +9,16 @@ import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 _RANGE = 2.0  # images are in [-1, 1]
+_WINDOW = 11  # px, of SSIM
 _MOST_DB = 99.0  # of equal images, where PSNR is infinite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Preservation:
-    """SSIM (1: equal) and PSNR in dB, over the pixels inside and outside a region; nan where there are none."""
+    """SSIM (1: equal) and PSNR in dB, over the pixels inside and outside a region; nan where there are none.
+
+    SSIM is nan of images smaller than its window of 11 px as well.
+    """
 
     ssim_inside: float
     ssim_outside: float
@@ -38,10 +42,18 @@ def preservation(before: np.ndarray, after: np.ndarray, region: np.ndarray) -> P
     if before.shape != after.shape or before.shape[:2] != region.shape:
         raise ValueError(f"images {before.shape} and {after.shape} and region {region.shape} must be of one size")
     first, second = (np.clip(np.asarray(image, np.float32), -1.0, 1.0) for image in (before, after))
-    compared: Any = structural_similarity(
-        first, second, channel_axis=-1, data_range=_RANGE, gaussian_weights=True, use_sample_covariance=False, full=True
-    )
-    similarity, inside = compared[1], np.asarray(region, bool)
+    inside, similarity = np.asarray(region, bool), np.full_like(first, np.nan)
+    if min(region.shape) >= _WINDOW:
+        compared: Any = structural_similarity(
+            first,
+            second,
+            channel_axis=-1,
+            data_range=_RANGE,
+            gaussian_weights=True,
+            use_sample_covariance=False,
+            full=True,
+        )
+        similarity = compared[1]
     return Preservation(
         ssim_inside=_mean(similarity, inside),
         ssim_outside=_mean(similarity, ~inside),

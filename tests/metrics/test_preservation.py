@@ -57,3 +57,10 @@ def test_mahalanobis_of_samples_is_one() -> None:
     )
     with pytest.raises(ValueError, match="no variance"):
         mahalanobis(samples, mean, components, variance * 0)
+
+
+def test_images_smaller_than_its_window_have_no_ssim() -> None:
+    image = np.zeros((8, 8, 3), np.float32)
+    kept = preservation(image, image, np.ones((8, 8), bool))
+    assert np.isnan(kept.ssim_inside)
+    assert kept.psnr_inside == 99.0
