@@ -7,17 +7,20 @@ section 3.1).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float32
 
 Channels = Literal["each", "mean"]
-Image = Callable[[jax.Array, jax.Array], jax.Array]
-"""(coordinates [K], latents of any shape) → [H, W, C]; pure, and the same object in every call."""
+Image = Callable[[Any, jax.Array, jax.Array], jax.Array]
+"""(whatever it depends on, a pytree; coordinates [K]; latents of any shape) → [H, W, C]; pure, and one function for
+all models, since programs are kept by it: weights belong into the pytree."""
 _HIGHEST = jax.lax.Precision.HIGHEST
 TOGETHER = 16
 """Columns or rows of J that are computed at once; they bound the memory."""
@@ -25,34 +28,36 @@ TOGETHER = 16
 
 def mean_gram(
     image: Image,
-    points: Iterable[tuple[np.ndarray, np.ndarray]],
-    weights: np.ndarray,
+    of: Any,
+    points: Iterable[tuple[Float[np.ndarray, " K"], np.ndarray]],
+    weights: Float[np.ndarray, "G H W"],
     *,
     channels: Channels = "each",
     on_progress: Callable[[int], None] | None = None,
-) -> np.ndarray:
+) -> Float32[np.ndarray, "G K K"]:
     """Mean over points of Jᵀ W J / (H W C), one matrix for each set of weights.
 
     J is found column by column (forward) where there are fewer coordinates than numbers in the image, else row by row
     (reverse), some at a time, and is not kept from one point to the next. Forward, all of one point's J [K, H, W, C] is
-    held; give a function whose image is small, or reverse.
+    held, so the image should be a small one.
 
     Args:
       image: the function.
+      of: its first argument.
       points: pairs of coordinates [K] and latents at which J is taken.
       weights: [G, H, W], of the pixels, not negative.
       channels: J of each channel, or of their mean (C counts as 1 then).
       on_progress: called with 1 after every point.
 
     Returns:
-      [G, K, K] float32, symmetric.
+      Symmetric matrices.
 
     Raises:
       ValueError: no points.
     """
     total, count = None, 0
     for coordinates, latents in points:
-        found = _gram(image, jnp.asarray(coordinates), jnp.asarray(latents), jnp.asarray(weights), channels)
+        found = _gram(image, of, jnp.asarray(coordinates), jnp.asarray(latents), jnp.asarray(weights), channels)
         total = found if total is None else total + found
         count += 1
         jax.block_until_ready(total)
@@ -63,16 +68,17 @@ def mean_gram(
     return np.asarray(total / count)
 
 
-@partial(jax.jit, static_argnums=(0, 4))
-def _gram(image: Image, at: jax.Array, latents: jax.Array, weights: jax.Array, channels: Channels) -> jax.Array:
+@partial(jax.jit, static_argnums=(0, 5))
+def _gram(
+    image: Image, of: Any, at: jax.Array, latents: jax.Array, weights: jax.Array, channels: Channels
+) -> jax.Array:
     def treated(coordinates: jax.Array) -> jax.Array:
-        picture = image(coordinates, latents)
+        picture = image(of, coordinates, latents)
         return jnp.mean(picture, -1, keepdims=True) if channels == "mean" else picture
 
-    shape = jax.eval_shape(treated, at).shape
-    if at.shape[0] <= shape[0] * shape[1] * shape[2]:
-        return _forward(treated, at, weights) / (shape[0] * shape[1] * shape[2])
-    return _reverse(treated, at, weights) / (shape[0] * shape[1] * shape[2])
+    numbers = math.prod(jax.eval_shape(treated, at).shape)
+    columns_or_rows = _forward if at.shape[0] <= numbers else _reverse
+    return columns_or_rows(treated, at, weights) / numbers
 
 
 def _forward(image: Callable[[jax.Array], jax.Array], at: jax.Array, weights: jax.Array) -> jax.Array:
@@ -89,8 +95,8 @@ def _forward(image: Callable[[jax.Array], jax.Array], at: jax.Array, weights: ja
 
 def _reverse(image: Callable[[jax.Array], jax.Array], at: jax.Array, weights: jax.Array) -> jax.Array:
     """[G, K, K] of J by rows, added up as they come."""
-    shape, pull = (lambda found: (found[0].shape, found[1]))(jax.vjp(image, at))
-    numbers = shape[0] * shape[1] * shape[2]
+    value, pull = jax.vjp(image, at)
+    shape, numbers = value.shape, value.size
 
     def add(total: jax.Array, first: jax.Array) -> tuple[jax.Array, None]:
         index = first + jnp.arange(TOGETHER, dtype=jnp.int32)

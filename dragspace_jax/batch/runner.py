@@ -1,58 +1,35 @@
-"""A batch on its way between the file of edits, the lanes and the folder of results."""
+"""A batch from its options to its end: what is asked for is checked, the folder is locked, and the work begins."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from dragspace_jax.batch.folder import BatchFolder, Entry
-from dragspace_jax.batch.lines import EditLine, LineError, check_choices, parse_line
+from dragspace_jax.batch.folder import BatchFolder
+from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.batch.names import BatchLines
-from dragspace_jax.batch.pictures import Picture, Pictures, PictureWriter
+from dragspace_jax.batch.pictures import Pictures
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
 from dragspace_jax.batch.sheet import Order, write_sheet
 from dragspace_jax.batch.summary import BatchState, BatchSummary
+from dragspace_jax.batch.work import BatchWork
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.critters.evaluator import species_of
-from dragspace_jax.drag import Batch, BatchError, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
-from dragspace_jax.drag.measure import edits_together, measure
-from dragspace_jax.drag.quality import Quality
-from dragspace_jax.drag.recipes import SETTING_KEYS, space_of
-from dragspace_jax.errors import DragspaceError, renamed
+from dragspace_jax.drag import BatchError
+from dragspace_jax.drag.recipes import DEFAULT_RECIPE, space_of
 from dragspace_jax.folders import locked
-from dragspace_jax.inputs import read_latents
-from dragspace_jax.results import quality_record, render_pair, versions, write_json
+from dragspace_jax.results import versions
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
-_SECONDS_BETWEEN_SUMMARIES = 2.0
-_KEYS = {
-    **{key: key for key in ("mask", "region", "segment", "segments")},
-    **{field: key for key, field in SETTING_KEYS.items()},
-}
 _log = logging.getLogger(__name__)
-
-
-class BatchInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a batch; what had finished is in the folder, and `resume` goes on with it.
-
-    Attributes:
-      summary: what the batch came to till then.
-    """
-
-    def __init__(self, summary: BatchSummary) -> None:
-        super().__init__()
-        self.summary = summary
 
 
 def run(
@@ -110,7 +87,9 @@ def run(
     if not edits.is_file():
         raise BatchError(f"{edits} is read twice, so it must be a file")
     Earlier(out, resume=resume, overwrite=overwrite)  # raises before the model is read
-    named = check_choices({"recipe": "paced", **{key: value for key, value in chosen.items() if value is not None}})
+    named = check_choices(
+        {"recipe": DEFAULT_RECIPE, **{key: value for key, value in chosen.items() if value is not None}}
+    )
     lines = BatchLines(edits)
     if not lines.total:
         raise BatchError(f"{edits} holds no edits: give a JSON object a line")
@@ -141,184 +120,12 @@ def run(
             "versions": versions(),
         }
         with closing(BatchFolder(earlier, fingerprint(generator), overwrite=overwrite)) as folder:
-            runner = _Runner(lines, digests, generator, maker, folder, pictures, resolved, earlier.job, on_progress)
+            work = BatchWork(lines, digests, generator, maker, folder, pictures, resolved, earlier.job, on_progress)
             try:
-                return runner.run(lanes)
+                return work.run(lanes)
             finally:
                 if pictures != "none":
                     write_sheet(out, sort)
-
-
-class _Runner:
-    """Reads lines as the lanes need edits, and keeps results as they come."""
-
-    def __init__(
-        self,
-        lines: BatchLines,
-        digests: Digests,
-        model: Generator,
-        maker: RequestMaker,
-        folder: BatchFolder,
-        pictures: Pictures,
-        resolved: Mapping[str, Any],
-        earlier: Mapping[str, Any],
-        on_progress: Callable[[BatchState], None] | None,
-    ) -> None:
-        self._lines, self._digests, self._model, self._maker, self._folder = lines, digests, model, maker, folder
-        self._names = lines.names(folder.stems())
-        self._pictures, self._writer = pictures, PictureWriter(model, pictures)
-        self._resolved, self._earlier, self._on_progress = resolved, earlier, on_progress
-        self._running: dict[str, tuple[Entry, EditRequest]] = {}
-        self._waiting: list[DragResult] = []  # finished, and measured together
-        self._settled = self._dragged = self._steps = 0
-        self._began = self._kept = time.perf_counter()
-        self._batch: Batch | None = None
-
-    def run(self, lanes: int | Literal["auto"]) -> BatchSummary:
-        """Drag everything that the folder does not have yet; the summary is in the folder however it ends."""
-        self._batch = batch = drag_many(self._model, self._requests(), lanes=lanes)
-        self._keep_summary(interrupted=True)  # as it is until the end
-        interrupted = False
-        with self._writer:
-            try:
-                for result in batch:
-                    self._take(result)
-                self._keep_waiting()
-            except KeyboardInterrupt:
-                interrupted = True  # what finished is still measured, and its pictures are made
-                self._keep_waiting()
-            except SystemExit:  # the program is told to end, by a signal
-                self._keep_summary(interrupted=True)
-                raise
-        summary = self._keep_summary(interrupted=interrupted)
-        if interrupted:
-            raise BatchInterrupted(summary)
-        return summary
-
-    def _state(self) -> BatchState:
-        stats = BatchStats() if self._batch is None else self._batch.stats  # those of the present iteration
-        return BatchState(
-            settled=self._settled,
-            total=self._lines.total,
-            dragged=self._dragged,
-            steps=self._steps,
-            seconds=time.perf_counter() - self._began - stats.compile_seconds,
-            compile_seconds=stats.compile_seconds,
-            stats=stats,
-        )
-
-    def _keep_summary(self, *, interrupted: bool) -> BatchSummary:
-        self._kept = time.perf_counter()
-        summary = BatchSummary(
-            outcomes=dict(self._folder.counts),
-            flagged=self._folder.flagged,
-            steps=self._folder.steps,
-            interrupted=interrupted,
-            state=self._state(),
-            earlier=self._earlier,
-            resolved=self._resolved,
-        )
-        write_json(self._folder.out / "summary.json", summary.record())
-        return summary
-
-    def _settle(self) -> None:
-        self._settled += 1
-        if self._on_progress is not None:
-            self._on_progress(self._state())
-        if time.perf_counter() - self._kept > _SECONDS_BETWEEN_SUMMARIES:
-            self._keep_summary(interrupted=True)  # what it would be if this run were killed
-
-    def _requests(self) -> Iterator[EditRequest]:
-        """The edits of the file that are still to run."""
-        for number, raw in self._lines.read():
-            request = self._request(number, raw)
-            if request is None:
-                self._settle()
-            else:
-                yield request
-
-    def _request(self, number: int, raw: bytes) -> EditRequest | None:
-        """The line's edit; None if an earlier run finished it, or if there is none, which is recorded at once."""
-        digest = self._digests.of(raw)
-        try:
-            line = parse_line(raw, self._model.config.resolution)
-            name = self._names.claim(line.id, number)
-        except LineError as error:
-            name = self._names.claim_anyhow(error.id, number)
-            self._folder.write_invalid(Entry(id=name, line=number, digest=digest), str(error))
-            return None
-        if name in self._folder.finished:
-            self._complete(self._folder.finished[name], line)
-            return None
-        try:
-            request = self._maker.request(line, name)
-        except (DragspaceError, OSError) as error:
-            self._folder.write_invalid(Entry(id=name, line=number, digest=digest), _reason(error))
-            return None
-        entry = Entry(id=name, line=number, digest=digest, stem=self._names.stem(name))
-        self._running[name] = (entry, request)
-        return request
-
-    def _complete(self, record: dict[str, Any], line: EditLine) -> None:
-        """Make the picture of an edit that an earlier run finished, if that run ended before its picture was there."""
-        if self._pictures == "none" or "image" not in record or (self._folder.out / record["image"]).is_file():
-            return
-        try:
-            picture = Picture(
-                path=self._folder.out / record["image"],
-                start=self._maker.start(line) if self._pictures == "pair" else None,
-                latents=read_latents(self._folder.out / record["latents"], self._model),
-                handles_yx=line.handles_yx,
-                ended_yx=np.array(record["handles_xy"], np.float32)[:, ::-1],
-                targets_yx=line.targets_yx,
-                settings=self._maker.settings(line),
-            )
-        except (DragspaceError, OSError) as error:
-            _log.warning("%s cannot be made any more: %s", record["image"], _reason(error))
-        else:
-            self._writer.add(picture)
-
-    def _take(self, result: DragResult) -> None:
-        """Keep a result, once there are enough to be measured together; an edit that never ran at once."""
-        if result.edit is None:
-            self._keep(result, None)
-            return
-        self._waiting.append(result)
-        if len(self._waiting) >= edits_together():
-            self._keep_waiting()
-
-    def _keep_waiting(self) -> None:
-        for quality in measure(self._waiting[:]):
-            self._keep(self._waiting.pop(0), quality)
-
-    def _keep(self, result: DragResult, measured: Quality | None) -> None:
-        self._write(result, measured)
-        self._settle()
-
-    def _write(self, result: DragResult, measured: Quality | None) -> None:
-        entry, request = self._running.pop(result.id)
-        images = None
-        if measured is not None and self._pictures == "pair":
-            images = render_pair(result)
-        quality = quality_record(measured, images)
-        self._folder.write(result, entry, quality, image=self._pictures != "none")
-        if result.outcome == Outcome.INVALID:
-            return
-        self._dragged += 1
-        self._steps += result.steps
-        assert result.handles_yx is not None  # only invalid edits have none
-        self._writer.add(
-            Picture(
-                path=self._folder.images / f"{entry.stem}.png",
-                start=result.start,
-                latents=result.latents,
-                handles_yx=np.asarray(request.handles_yx),
-                ended_yx=result.handles_yx,
-                targets_yx=np.asarray(request.targets_yx),
-                settings=request.settings or DragSettings(),
-                images=images,
-            )
-        )
 
 
 def _check_same(earlier: Earlier, lines: BatchLines, digests: Digests) -> None:
@@ -333,12 +140,3 @@ def _digest_of(basis: str | None) -> str | None:
 def _listed(numbers: list[int]) -> str:
     shown = ", ".join(map(str, numbers[:5]))
     return shown if len(numbers) <= 5 else f"{shown}, …"
-
-
-def _reason(error: DragspaceError | OSError) -> str:
-    """What is wrong with a line or its files, by the line's keys; an error that names no file is the system's."""
-    if isinstance(error, DragspaceError):
-        return renamed(error, _KEYS)
-    if error.filename is None:
-        raise error
-    return f"{error.filename}: {error.strerror}"

@@ -56,7 +56,6 @@ class LeastChange:
 
     stretch: Any = 2.0
     damping: Any = 0.02
-    stiffness: Any = -1.0
 
     per_handle = True
 
@@ -113,31 +112,28 @@ class LeastChange:
         carried = jnp.einsum("nik,nk->ni", rows.a, moved[lane], precision=_HIGHEST)
         gap = jnp.where(handles.valid[:, None], handles.targets_yx - here, 0.0)
         stretch = 1.0 + (jnp.broadcast_to(jnp.asarray(self.stretch), (count,)) - 1.0) * limits.ease
-        stiffness = self._stiffness(rows, gap + carried, stretch)
+        stiffness = _stiffness(rows, gap + carried, stretch)
         share = jnp.minimum(1.0, limits.radius[lane] / jnp.maximum(far, _TINY))
         multipliers, change = _solve(rows, stiffness, gap * share[:, None] + carried, memory.value)
         change = moved + limits.share[:, None] * (change - moved)
         predicted = here + jnp.einsum("nik,nk->ni", rows.a, (change - moved)[lane], precision=_HIGHEST)
-        coordinates = lanes.start + _rotated_back(lanes, change)
+        coordinates = lanes.start + _rotated(lanes, change, back=True)
         return Proposal(coordinates=coordinates, predicted=ByHandle(predicted)), ByHandle(multipliers)
 
-    def _stiffness(
-        self, rows: _Rows, motion: Float32[Array, "N 2"], stretch: Float32[Array, " B"]
-    ) -> Float32[Array, " B"]:
-        """λ [B] for the whole motion [N, 2] from the start."""
-        count = rows.spectrum.shape[0]
 
-        def length(stiffness: Float32[Array, ""]) -> Float32[Array, " B"]:
-            change = _solve(rows, jnp.broadcast_to(stiffness, (count,)), motion, jnp.zeros_like(motion))[1]
-            return jnp.sqrt(jnp.sum(jnp.square(change), 1))
+def _stiffness(rows: _Rows, motion: Float32[Array, "N 2"], stretch: Float32[Array, " B"]) -> Float32[Array, " B"]:
+    """λ: the largest whose change for the whole motion from the start is at most `stretch` times the shortest one."""
+    count = rows.spectrum.shape[0]
 
-        lengths = jax.lax.map(length, jnp.asarray(_LADDER))  # [J, B]
-        within = lengths <= stretch[None] * lengths[:1]
-        # The lengths rise with λ; rounding apart, the first that is too long ends the ladder.
-        steps = jnp.sum(jnp.cumprod(within.astype(jnp.int32), 0), 0)
-        chosen = jnp.asarray(_LADDER)[jnp.maximum(steps, 1) - 1]
-        fixed = jnp.broadcast_to(jnp.asarray(self.stiffness), (count,))
-        return jnp.where(fixed >= 0, fixed, chosen)
+    def length(stiffness: Float32[Array, ""]) -> Float32[Array, " B"]:
+        change = _solve(rows, jnp.broadcast_to(stiffness, (count,)), motion, jnp.zeros_like(motion))[1]
+        return jnp.sqrt(jnp.sum(jnp.square(change), 1))
+
+    lengths = jax.lax.map(length, jnp.asarray(_LADDER))  # [J, B]
+    within = lengths <= stretch[None] * lengths[:1]
+    # The lengths rise with λ; rounding apart, the first that is too long ends the ladder.
+    steps = jnp.sum(jnp.cumprod(within.astype(jnp.int32), 0), 0)
+    return jnp.asarray(_LADDER)[jnp.maximum(steps, 1) - 1]
 
 
 def _solve(
@@ -161,14 +157,8 @@ def _solve(
     return y, jax.ops.segment_sum(change, rows.lane, num_segments=lanes)
 
 
-def _rotated(lanes: Lanes, change: Float32[Array, "B K"]) -> Float32[Array, "B K"]:
-    """A change of the coordinates [B, K] along the metric's axes."""
+def _rotated(lanes: Lanes, change: Float32[Array, "B K"], *, back: bool = False) -> Float32[Array, "B K"]:
+    """A change of the coordinates along the metric's axes, or `back`."""
     if "rotation" not in lanes.arrays:
         return change
-    return jnp.einsum("bk,bkl->bl", change, lanes.arrays["rotation"], precision=_HIGHEST)
-
-
-def _rotated_back(lanes: Lanes, change: Float32[Array, "B K"]) -> Float32[Array, "B K"]:
-    if "rotation" not in lanes.arrays:
-        return change
-    return jnp.einsum("bl,bkl->bk", change, lanes.arrays["rotation"], precision=_HIGHEST)
+    return jnp.einsum("bl,bkl->bk" if back else "bk,bkl->bl", change, lanes.arrays["rotation"], precision=_HIGHEST)

@@ -15,25 +15,29 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Array, Bool, Float, Float32
 
 from dragspace_jax.analysis.jacobian import mean_gram
-from dragspace_jax.arrays import DAMAGED
+from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 from dragspace_jax.compilation_cache import cache_folder
 from dragspace_jax.metrics.change import SIDE, away_from
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
+from dragspace_jax.stylegan2.synthesis import Synthesis
 
 _log = logging.getLogger(__name__)
 CELLS = 8
 """Of the grid, a side."""
 SAMPLES = 8
+"""Of the model, at which the Jacobian is taken."""
 _KEPT = 2  # metrics in memory
 _loaded: dict[Path, np.ndarray] = {}
 
 
-def model_metric(model: Generator, space: PCA, *, on_progress: Callable[[int], None] | None = None) -> np.ndarray:
+def model_metric(
+    model: Generator, space: PCA, *, on_progress: Callable[[int], None] | None = None
+) -> Float32[np.ndarray, "G K K"]:
     """The model's metric in a space of principal components, computed once and kept in the user's cache.
 
     Args:
@@ -42,7 +46,7 @@ def model_metric(model: Generator, space: PCA, *, on_progress: Callable[[int], N
       on_progress: called with 1 after each of `SAMPLES` samples, if it is computed.
 
     Returns:
-      [G, K, K] float32, G = CELLS² in row order: mean over samples, of squared change of the RGB image (range −1 to 1)
+      G = CELLS² matrices in row order: the mean over samples of the squared change of the RGB image (range −1 to 1)
       in the cell per squared unit of coordinates, as a share of the whole image's pixels and channels.
     """
     path = _path(model, space)
@@ -53,24 +57,23 @@ def model_metric(model: Generator, space: PCA, *, on_progress: Callable[[int], N
     return _loaded[path]
 
 
-def _kept(path: Path, model: Generator, space: PCA, on_progress: Callable[[int], None] | None) -> np.ndarray:
+def _kept(
+    path: Path, model: Generator, space: PCA, on_progress: Callable[[int], None] | None
+) -> Float32[np.ndarray, "G K K"]:
     """The metric from its file, or else measured and written there."""
-    shape = (CELLS**2, space.dim(model.config.w_dim), space.dim(model.config.w_dim))
+    width = space.dim(model.config.w_dim)
     try:
-        kept = np.load(path, allow_pickle=False)
-        if kept.shape == shape and kept.dtype == np.float32 and np.isfinite(kept).all():
-            return kept
+        kept = read_arrays(path).get("metric")
+        if kept is not None and kept.shape == (CELLS**2, width, width) and np.isfinite(kept).all():
+            return kept.astype(np.float32)
         _log.warning("the kept metric %s is damaged; computing it again", path)
     except FileNotFoundError:
         pass
-    except (OSError, *DAMAGED):
-        _log.warning("the kept metric %s cannot be read; computing it again", path)
+    except UnreadableArrays as error:
+        _log.warning("%s; computing the metric again", error)
     metric = _measured(model, space, on_progress)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part.npy")
-        np.save(partial, metric)
-        partial.replace(path)
+        write_arrays(path, {"metric": metric})
     except OSError as error:
         _log.warning("the metric could not be kept (%s: %s)", error.strerror, path.parent)
     return metric
@@ -79,24 +82,29 @@ def _kept(path: Path, model: Generator, space: PCA, on_progress: Callable[[int],
 def _path(model: Generator, space: PCA) -> Path:
     about = hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(space)))
     about.update(f"{space.layers} {space.shared} {CELLS} {SIDE} {SAMPLES}".encode())
-    return cache_folder() / "metrics" / f"{fingerprint(model)}-{about.hexdigest()[:16]}.npy"
+    return cache_folder() / "metrics" / f"{fingerprint(model)}-{about.hexdigest()[:16]}.npz"
 
 
-def _measured(model: Generator, space: PCA, on_progress: Callable[[int], None] | None) -> np.ndarray:
-    side = min(SIDE, model.config.resolution)
-    synthesis = model.synthesis
-
-    def image(coordinates: jax.Array, ws: jax.Array) -> jax.Array:
-        moved = ws.at[: space.layers].add(space.displaced(coordinates) - space.displaced(jnp.zeros_like(coordinates)))
-        picture = synthesis.render(synthesis.styles(moved[None]), stop_at=side, preview=True).image
-        assert picture is not None
-        return picture[0]
-
+def _measured(model: Generator, space: PCA, on_progress: Callable[[int], None] | None) -> Float32[np.ndarray, "G K K"]:
     z = np.random.RandomState(0).randn(SAMPLES, model.config.z_dim).astype(np.float32)
     zero = np.zeros(space.dim(model.config.w_dim), np.float32)
     points = ((zero, ws) for ws in np.asarray(model.mapping(jnp.asarray(z))))
-    cells = np.kron(np.eye(CELLS**2).reshape(-1, CELLS, CELLS), np.ones((1, side // CELLS, side // CELLS)))
-    return mean_gram(image, points, cells.astype(np.float32), on_progress=on_progress)
+    side = min(SIDE, model.config.resolution)
+    cell = np.arange(side) * CELLS // side
+    inside = (cell[:, None] * CELLS + cell[None, :])[None] == np.arange(CELLS**2)[:, None, None]
+    return mean_gram(_preview, (model.synthesis, space), points, inside.astype(np.float32), on_progress=on_progress)
+
+
+def _preview(
+    of: tuple[Synthesis, PCA], coordinates: Float[Array, " K"], ws: Float[Array, "L D"]
+) -> Float[Array, "S S 3"]:
+    """A small picture of ws moved by coordinates."""
+    synthesis, space = of
+    moved = ws.at[: space.layers].add(space.displaced(coordinates) - space.displaced(jnp.zeros_like(coordinates)))
+    side = min(SIDE, synthesis.config.resolution)
+    picture = synthesis.render(synthesis.styles(moved[None]), stop_at=side, preview=True).image
+    assert picture is not None  # asked for
+    return picture[0]
 
 
 def away(

@@ -23,8 +23,12 @@ _SMALLEST, _EASED = 0.2, 0.4  # a share below the first is no way on; the ease i
 class TrustRegion:
     """Grows and shrinks the pixels of a step by tracked against predicted motion; goes back from steps that lead away.
 
+    A rejected step is tried again by half of it; where no share leads on, what the direction would like beside the
+    motion is eased, and the region starts anew.
+
     Attributes:
-      first: pixels of a 512 px image that a handle may go in the first step; at most `most` in a later one.
+      side: of the image, pixels (static).
+      first, most: pixels of a 512 px image that a handle may go in the first step, and at most in a later one.
       slack: pixels of the image by which a step may lead away and still be accepted.
     """
 

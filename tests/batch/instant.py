@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dragspace_jax.batch import runner
+from dragspace_jax.batch import work
 from dragspace_jax.drag import BatchStats, DragResult, EditRequest, Outcome
 from dragspace_jax.stylegan2 import Latents
 
@@ -47,5 +47,5 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         def __iter__(self) -> Iterator[DragResult]:
             return self._results
 
-    monkeypatch.setattr(runner, "drag_many", lambda model, edits, lanes: Batch(edits))
+    monkeypatch.setattr(work, "drag_many", lambda model, edits, lanes: Batch(edits))
     return control

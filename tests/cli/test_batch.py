@@ -12,12 +12,8 @@ import numpy as np
 import pytest
 from click.testing import Result
 from PIL import Image
-from rich.console import Console
 
-from dragspace_jax.batch import BatchState, sheet
-from dragspace_jax.batch.names import BatchLines
-from dragspace_jax.cli.batch_bar import SECONDS_BETWEEN_LINES, BatchBar, duration
-from dragspace_jax.drag import BatchStats
+from dragspace_jax.batch import sheet
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.viz.sheets import contact_sheet
@@ -268,68 +264,3 @@ def test_an_empty_file_ends_the_command(dragspace: Run, tiny_folder: Path, tmp_p
     assert result.exit_code == 2
     assert "holds no edits" in result.output
     assert not (tmp_path / "out").exists()
-
-
-def test_names_of_files_are_safe_and_unequal(tmp_path: Path) -> None:
-    names = BatchLines(write(tmp_path / "edits.jsonl", "")).names(iter(["kept"]))
-    ids = ["/etc/passwd", "..", "", "a", "A", "ä", "_", "kept", "a-5", "x" * 150]
-    stems = [names.stem(names.claim(name, number)) for number, name in enumerate(ids, 1)]
-    assert stems == ["_etc_passwd", "edit", "edit-3", "a", "A-5", "_", "_-7", "kept-8", "a-5-9", "x" * 80]
-
-
-def test_an_id_that_a_line_names_is_its_own(tmp_path: Path) -> None:
-    lines = BatchLines(write(tmp_path / "edits.jsonl", edit(), edit(id="line-000001"), "{", edit(id="a"), edit(id="a")))
-    assert lines.total == 5
-    assert [name for name, _ in lines.named()] == ["line-000001+", "line-000001", "line-000003", "a", "line-000005"]
-
-
-def test_progress_tells_of_lines_that_do_not_run(
-    dragspace: Run, tiny_folder: Path, tmp_path: Path, instant: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[tuple[int, int]] = []
-    monkeypatch.setattr(BatchBar, "update", lambda self, state: told.append((state.settled, len(instant.ran))))
-    edits = write(tmp_path / "edits.jsonl", "{", edit(layers=9), edit())
-    command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none", *QUICK)
-    assert dragspace(*command).exit_code == 0
-    assert told == [(1, 0), (2, 0), (3, 1)]
-    told.clear()
-    assert dragspace(*command, "--resume").exit_code == 0
-    assert told == [(1, 1), (2, 1), (3, 1)]
-
-
-def state(**changes: Any) -> BatchState:
-    """30 of 40 edits ended after 300 iterations in all; half of the other ten's iterations are done."""
-    values = {"settled": 30, "total": 40, "dragged": 30, "steps": 300, "seconds": 7.0, "compile_seconds": 100.0}
-    return BatchState(**{**values, "stats": BatchStats(lanes=10, busy=10, lane_steps=350), **changes})
-
-
-def test_the_time_left_counts_iterations_and_no_compiling() -> None:
-    assert state().seconds_left == pytest.approx(1.0)
-    assert state(compile_seconds=0.0).seconds_left == pytest.approx(1.0)
-    assert state().edits_per_second == pytest.approx(30 / 7)
-    assert np.isnan(state(dragged=0, steps=0).seconds_left)
-    # The first of many lanes' edits that ends says nothing else than the last one: no jump by the number of lanes.
-    first = state(settled=1, dragged=1, steps=10, seconds=2.0, stats=BatchStats(lanes=10, busy=9, lane_steps=100))
-    assert first.seconds_left == pytest.approx(6.0)
-
-
-def test_progress_off_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    with BatchBar(Console(stderr=True, force_terminal=False), clock=lambda: now) as bar:
-        bar.update(state(settled=10))
-        now = 2 * SECONDS_BETWEEN_LINES
-        bar.update(state())
-        bar.update(state(settled=31))
-    assert capsys.readouterr().err == "30 of 40 edits, 4.29 edits/s, 10 of 10 lanes busy, 1 s left\n"
-
-
-def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    with BatchBar(Console(stderr=True, force_terminal=True, width=120)) as bar:
-        bar.update(state())
-    shown = capsys.readouterr().err
-    assert "30/40" in shown
-    assert "10 of 10 lanes busy" in shown
-
-
-def test_durations() -> None:
-    assert [duration(s) for s in (42.4, 185, 7810, float("nan"))] == ["42 s", "3:05 min", "2:10 h", "unknown time"]

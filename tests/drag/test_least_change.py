@@ -21,6 +21,7 @@ from dragspace_jax.networks import Grid, PatchReader, Styles
 from .doubles import Whole, waves
 
 SIDE, WIDTH = 64, 6
+MOST = 1e6  # the largest weight of the image that is tried, and taken where the stretch allows it
 WEAK = 0.1**0.5  # of the right half's motion
 
 
@@ -79,13 +80,13 @@ def ramp() -> Ramp:
 def axes(seed: int = 1) -> dict[str, np.ndarray]:
     """A metric in its own axes."""
     rotation = np.linalg.qr(np.random.RandomState(seed).randn(WIDTH, WIDTH))[0]
-    return {"rotation": rotation, "spectrum": np.linspace(0.0, 3.0, WIDTH)}
+    return {"rotation": rotation, "spectrum": np.linspace(0.0, 6.0, WIDTH) / MOST}
 
 
-def settings(*, damping: float = 0.0, first: float = 1e6, stiffness: float = 2.0, **changes: Any) -> DragSettings:
+def settings(*, damping: float = 0.0, first: float = 1e6, **changes: Any) -> DragSettings:
     method = Method(
         objective=PatchTracking(),
-        direction=LeastChange(damping=damping, stiffness=stiffness),
+        direction=LeastChange(damping=damping, stretch=1e6),
         size=TrustRegion(side=SIDE, first=first, most=first),
     )
     return DragSettings(feature_block=SIDE, engine="whole", tolerance=0.02, radius_track=64.0, method=method, **changes)
@@ -114,7 +115,7 @@ def test_the_end_is_the_least_change() -> None:
     """H (c − c₀) lies in the span of the handles' rows."""
     result = drag([[20, 12]], [[23.25, 9.5]], steps=10)
     metric = axes()
-    h = np.eye(WIDTH) + 2.0 * metric["rotation"] @ np.diag(metric["spectrum"]) @ metric["rotation"].T
+    h = np.eye(WIDTH) + MOST * metric["rotation"] @ np.diag(metric["spectrum"]) @ metric["rotation"].T
     force, rows = h @ np.asarray(result.latents), np.asarray(ramp().moves)
     rest = force - rows.T @ np.linalg.lstsq(rows.T, force, rcond=None)[0]
     assert np.linalg.norm(rest) < 1e-3 * np.linalg.norm(force)
@@ -205,3 +206,26 @@ def tiny_requests(model: Any, count: int) -> list[EditRequest]:
         )
         for i in range(count)
     ]
+
+
+def test_the_stretch_bounds_the_change() -> None:
+    """1 gives the shortest change, whatever the image says; more gives one no longer than that, which costs less."""
+    rotation, spectrum = axes()["rotation"], np.linspace(0.0, 6.0, WIDTH)
+    lengths, costs = [], []
+    for stretch in (1.0, 1.2, 3.0):
+        method = dataclasses.replace(settings().method, direction=LeastChange(damping=0.0, stretch=stretch))
+        request = EditRequest(
+            latents=np.zeros(WIDTH),
+            handles_yx=[[20, 12]],
+            targets_yx=[[23.25, 9.5]],
+            space=Whole(),
+            arrays={"rotation": rotation, "spectrum": spectrum},
+            settings=dataclasses.replace(settings(), method=method),
+        )
+        (result,) = drag_many(ramp(), [request])
+        change = np.asarray(result.latents)
+        lengths.append(np.linalg.norm(change))
+        costs.append(float(spectrum @ np.square(change @ rotation)))
+    assert lengths[1] <= 1.2 * lengths[0] * 1.001
+    assert lengths[2] <= 3.0 * lengths[0] * 1.001
+    assert costs[0] > costs[1] > costs[2]

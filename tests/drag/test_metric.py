@@ -1,0 +1,68 @@
+"""The metric of a model: kept, measured again where its file is damaged, and weighed by cells."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dragspace_jax.drag import metric
+from dragspace_jax.spaces.cached import cached_pca
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.stylegan2 import Generator
+
+
+@pytest.fixture
+def space(tiny_generator: Generator) -> PCA:
+    return dataclasses.replace(cached_pca(tiny_generator).truncated(2).whitened(), layers=3)
+
+
+def test_it_is_what_the_picture_changes(tiny_generator: Generator, space: PCA, tmp_path: Path, monkeypatch) -> None:
+    """All cells together: the mean squared difference of pictures a little apart, averaged over the samples."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    whole = metric.model_metric(tiny_generator, space).sum(0)
+    assert whole.shape == (6, 6)
+    z = jnp.asarray(np.random.RandomState(0).randn(metric.SAMPLES, 16), jnp.float32)
+    ws, step = tiny_generator.mapping(z), np.zeros(6, np.float32)
+    step[4] = 1e-2
+
+    def pictures(sign: float) -> jax.Array:
+        moved = space.displaced(jnp.asarray(sign * step)) - space.displaced(jnp.zeros(6))
+        image = tiny_generator.synthesis(ws.at[:, :3].add(moved[None])).image
+        assert image is not None
+        return image
+
+    change = (np.asarray(pictures(1.0)) - np.asarray(pictures(-1.0))) / 2e-2
+    np.testing.assert_allclose(whole[4, 4], np.square(change).mean(), rtol=2e-3)
+
+
+def test_it_is_kept_and_a_damaged_file_is_measured_again(
+    tiny_generator: Generator, space: PCA, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    metric._loaded.clear()
+    first = metric.model_metric(tiny_generator, space)
+    (file,) = tmp_path.rglob("metrics/*.npz")
+    metric._loaded.clear()
+    monkeypatch.setattr(metric, "_measured", lambda *_: first + 1.0)
+    np.testing.assert_array_equal(metric.model_metric(tiny_generator, space), first)
+    file.write_bytes(file.read_bytes()[:50])
+    metric._loaded.clear()
+    np.testing.assert_array_equal(metric.model_metric(tiny_generator, space), first + 1.0)
+    assert "computing the metric again" in caplog.text
+    metric._loaded.clear()
+
+
+def test_cells_away_from_a_way_and_outside_a_region() -> None:
+    weights = metric.away(np.array([[16.0, 16.0]]), np.array([[16.0, 40.0]]), 128).reshape(8, 8)
+    assert weights[1, 1] < 0.2
+    assert weights[7, 7] > 0.99
+    region = np.zeros((128, 128), bool)
+    region[:16, :8] = True
+    expected = np.ones(64)
+    expected[0] = 0.5
+    np.testing.assert_allclose(metric.outside(region), expected)
