@@ -27,6 +27,10 @@ _MOST = 256  # files; each new version of the package leaves its own behind
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax")
 _KNOWN = ("builtins", "collections", "dragspace_jax", *_LIBRARIES)
 """Packages whose classes take part in programs: of others nothing would tell that their code has changed."""
+_WITHOUT_EFFECT = (
+    "jax_log_", "jax_explain_", "jax_compilation_cache_", "jax_persistent_cache_", "jax_enable_compilation_cache"
+)  # fmt: skip
+"""Beginnings of JAX's settings that change no program."""
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -72,11 +76,23 @@ class KeptJit:
         compiled = program.lower(*jax.tree.leaves(args)).compile()
         return lambda *args: self._whole(compiled(*jax.tree.leaves(args)), args), compiled
 
+    def preload(self, *args: Any) -> None:
+        """Load the program for such arguments, or for shapes, if an earlier run kept it; else nothing is done.
+
+        Most of the time it takes other threads can run Python.
+        """
+        program = self._program(args, make=False)
+        if program is not None:
+            program.lower(*jax.tree.leaves(args)).compile()
+
     def _whole(self, leaves: list[Any], args: tuple[Any, ...]) -> Any:
         return jax.tree.unflatten(jax.tree.structure(self._results(*args)), leaves)
 
-    def _program(self, args: tuple[Any, ...]) -> Any:
-        """The lowered program as a jitted function of the arguments' leaves; None: there is none to be kept."""
+    def _program(self, args: tuple[Any, ...], *, make: bool = True) -> Any:
+        """The lowered program as a jitted function of the arguments' leaves; None: there is none to be kept.
+
+        Without `make` also None: no earlier run has kept it.
+        """
         folder = _folder()
         if self._name is None or folder is None:
             return None
@@ -84,10 +100,15 @@ class KeptJit:
         shapes = [jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves]
         key = structure, tuple((shape.shape, shape.dtype) for shape in shapes), _jax_settings()
         if key not in self._programs:
-            self._programs[key] = self._jitted(self._name, args, structure, shapes, folder)
+            program = self._jitted(self._name, args, structure, shapes, folder, make)
+            if program is None and not make:
+                return None
+            self._programs[key] = program
         return self._programs[key]
 
-    def _jitted(self, name: str, args: tuple[Any, ...], structure: Any, shapes: list[Any], folder: Path) -> Any:
+    def _jitted(
+        self, name: str, args: tuple[Any, ...], structure: Any, shapes: list[Any], folder: Path, make: bool
+    ) -> Any:
         platform = _platform(args)
         described = f"{name} {platform} {self._donated} {structure} {[str(shape) for shape in shapes]}"
         if not _is_known(structure) or re.search(r" at 0x[0-9a-f]", described):
@@ -95,6 +116,8 @@ class KeptJit:
         digest = hashlib.sha256("\n".join((described, *_circumstances())).encode()).hexdigest()
         path = folder / f"{name.split()[0]}-{digest}"
         exported = _read(path)
+        if exported is None and not make:
+            return None
         if exported is None:
             exported = self._export(structure, shapes, platform)
             _write(path, exported)
@@ -145,9 +168,9 @@ def _circumstances() -> Iterator[str]:
 
 
 def _jax_settings() -> str:
-    """The settings of JAX, those of the present context included, but for what it says of its work."""
+    """The settings of JAX, those of the present context included, but for what it says of its work and keeps of it."""
     settings = sorted(jax.config.values.items())
-    return repr([(name, value) for name, value in settings if not name.startswith(("jax_log_", "jax_explain_"))])
+    return repr([(name, value) for name, value in settings if not name.startswith(_WITHOUT_EFFECT)])
 
 
 @functools.cache

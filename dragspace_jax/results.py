@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +20,15 @@ from PIL import Image
 
 from dragspace_jax.arrays import DAMAGED
 from dragspace_jax.drag import DragResult, DragSettings
+from dragspace_jax.drag.edit import Edit
+from dragspace_jax.drag.measure import preload as preload_quality
 from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
-from dragspace_jax.metrics.preservation import preservation
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
+from dragspace_jax.stylegan2.rendering import preload as preload_rendering
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.animation import frame_indices, save_gif
 from dragspace_jax.viz.points import draw_points
@@ -69,6 +74,8 @@ def quality_record(quality: Quality | None, pictures: UInt8[np.ndarray, "2 H W 3
         return {}
     record = quality.record()
     if pictures is not None:
+        from dragspace_jax.metrics.preservation import preservation  # scikit-image, which little else asks for
+
         before, after = np.asarray(pictures, np.float32) / 127.5 - 1.0
         kept = preservation(before, after, np.ones(before.shape[:2], bool))
         known = {"ssim": round(kept.ssim_inside, 4), "psnr_db": round(kept.psnr_inside, 2)}
@@ -107,6 +114,29 @@ def latents_are_whole(path: Path, model: str) -> bool:
 def refuse_drag(out: Path, *, overwrite: bool) -> None:
     """Raises FolderError if a drag's files are in the folder that the caller has not said to overwrite."""
     refuse_results((out / name for name in FILES), overwrite=overwrite)
+
+
+@contextmanager
+def loading_ahead(model: Generator, edit: Edit, *, pictures: Pictures) -> Iterator[None]:
+    """While the block drags, load what `write_drag` will ask for: programs that an earlier run kept, and scikit-image.
+
+    Args:
+      model: the generator.
+      edit: the one that is dragged.
+      pictures: what will be written.
+    """
+    settings = edit.settings
+
+    def load() -> None:
+        preload_quality(model, edit)
+        if pictures != "none":
+            preload_rendering(model, edit.latents, noise=settings.noise, dtype=settings.dtype, together=_TOGETHER)
+            importlib.import_module("dragspace_jax.metrics.preservation")
+
+    with ThreadPoolExecutor(1) as thread:
+        loaded = thread.submit(load)
+        yield
+        loaded.result()
 
 
 def save_drag(
@@ -199,7 +229,7 @@ def render_pair(result: DragResult) -> UInt8[np.ndarray, "2 H W 3"]:
 def save_image(image: np.ndarray, path: Path) -> None:
     """Write a PNG, whole or not at all. Raises OSError that names the file."""
     with staged(path) as staging:
-        Image.fromarray(image).save(staging)
+        Image.fromarray(image).save(staging, compress_type=zlib.Z_RLE)  # a third of the time, a tenth larger
 
 
 def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> UInt8[np.ndarray, "2 H W 3"]:

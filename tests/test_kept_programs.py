@@ -66,6 +66,28 @@ def test_a_program_for_shapes_runs_on_arrays(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
+def test_only_what_is_kept_is_loaded_ahead(folder: Path) -> None:
+    never = Traced()
+    never.program.preload(Latents(ws=X), X)
+    assert never.times == 0
+    assert not folder.exists()
+    assert never.run() == 1
+    later = Traced()
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (Latents(ws=X), X))
+    later.program.preload(*shapes)
+    compiled: list[str] = []
+
+    def listen(name: str, seconds: float, **_: Any) -> None:
+        compiled.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        assert later.run() == 0
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert not [name for name in compiled if "backend_compile" in name]
+
+
 def test_whatever_decides_a_program_tells_it_from_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Traced()
     first.run()
@@ -73,7 +95,10 @@ def test_whatever_decides_a_program_tells_it_from_others(folder: Path, monkeypat
     assert Traced().run(np.arange(4, dtype=np.float32)) == 1
     with jax.default_matmul_precision("highest"):
         assert first.run() == 2
-    assert first.run() == 2
+    before = jax.config.values["jax_persistent_cache_min_compile_time_secs"]
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", before + 1.0)
+    assert first.run() == 2, "what is kept of programs changes none"
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
     monkeypatch.setattr(kept_programs, "_own_code", lambda: "another")
     assert Traced().run() == 1
     assert len(list(folder.iterdir())) == 5

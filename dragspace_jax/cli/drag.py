@@ -21,7 +21,7 @@ from dragspace_jax.drag.edit import compares_everywhere
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents, read_mask, seed_latents
-from dragspace_jax.results import Pictures, refuse_drag, write_drag
+from dragspace_jax.results import Pictures, loading_ahead, refuse_drag, write_drag
 from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2 import Latents
 
@@ -110,7 +110,7 @@ def drag(
         space=space,
         settings=settings,
     )
-    make_edit(generator, request)  # raises before anything is written
+    edit = make_edit(generator, request)  # raises before anything is written
 
     details = {
         "model": model,
@@ -131,7 +131,7 @@ def drag(
     advice = "run the command again with --overwrite"
     with disk_errors(out, advice), locked(out):
         refuse_drag(out, overwrite=overwrite)
-        with progress() as bar:
+        with progress() as bar, loading_ahead(generator, edit, pictures=pictures):
             task = bar.add_task("dragging", total=settings.steps)
 
             def show(iteration: int, handles_yx: np.ndarray) -> None:

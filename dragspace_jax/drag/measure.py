@@ -49,8 +49,7 @@ def measure(results: Sequence[DragResult], *, together: int | None = None) -> li
     """
     groups: dict[tuple[str, str, int], list[int]] = {}
     for index, result in enumerate(results):
-        settings = _edit(result).settings
-        radius = settings.pixels(settings.radius_track, result.model.config.resolution)
+        settings, radius = _edit(result).settings, _radius(result.model, _edit(result))
         groups.setdefault((settings.noise, settings.dtype, radius), []).append(index)
     found: dict[int, Quality] = {}
     for (noise, dtype, radius), members in groups.items():
@@ -61,6 +60,26 @@ def measure(results: Sequence[DragResult], *, together: int | None = None) -> li
             qualities = _measure(network, [results[i] for i in chosen], count, radius)
             found |= dict(zip(chosen, qualities, strict=True))
     return [found[index] for index in range(len(results))]
+
+
+def preload(model: Any, edit: Edit) -> None:
+    """Load the program that `measure` will ask for, of one edit alone, if an earlier run kept it."""
+    radius, count = _radius(model, edit), edits_together()
+    network = _network(model, edit.settings.noise, edit.settings.dtype, radius)
+    latents = jax.tree.map(lambda leaf: np.stack([leaf] * 2 * count), edit.latents)
+    start, end, owner = _places(len(edit.handles_yx))
+    _compiled(radius).preload(network, latents, start, end, owner)
+
+
+def _radius(model: Any, edit: Edit) -> int:
+    """Of tracking, pixels."""
+    return edit.settings.pixels(edit.settings.radius_track, model.config.resolution)
+
+
+def _places(handles: int) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, "N 2"], Int32[np.ndarray, " N"]]:
+    """Zeros for the first and the last places of so many handles, and whose they are."""
+    rows = 4 ** math.ceil(math.log(handles, 4))  # few programs for any number
+    return np.zeros((rows, 2), np.float32), np.zeros((rows, 2), np.float32), np.zeros(rows, np.int32)
 
 
 def _edit(result: DragResult) -> Edit:
@@ -101,8 +120,7 @@ def _measure(network: Network, results: Sequence[DragResult], count: int, radius
     stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *both)
     counts = [len(_edit(result).handles_yx) for result in results]
     handles = sum(counts)
-    rows = 4 ** math.ceil(math.log(handles, 4))  # few programs for any number
-    start, end, owner = np.zeros((rows, 2), np.float32), np.zeros((rows, 2), np.float32), np.zeros(rows, np.int32)
+    start, end, owner = _places(handles)
     start[:handles] = np.concatenate([_edit(result).handles_yx for result in results])
     end[:handles] = np.concatenate([np.asarray(result.handles_yx) for result in results])
     owner[:handles] = np.repeat(np.arange(len(counts)), counts)

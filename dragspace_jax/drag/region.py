@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import scipy  # which imports `ndimage` when it is asked for, and most edits name no region
 from jaxtyping import Bool, Int, Integer, Real
-from scipy import ndimage
 
 from dragspace_jax.drag.settings import EditError
 
@@ -67,8 +67,8 @@ def grown_region(
     radius = GROWTH * len(region)
     near = _grown(region, radius)
     parts = np.zeros(region.shape, np.int32)
-    ndimage.label(near, output=parts)
-    nearest = ndimage.distance_transform_edt(~near, return_distances=False, return_indices=True)
+    scipy.ndimage.label(near, output=parts)
+    nearest = scipy.ndimage.distance_transform_edt(~near, return_distances=False, return_indices=True)
     assert isinstance(nearest, np.ndarray)
     free = region.copy()
     for handle, target in zip(handles_yx, targets_yx, strict=True):
@@ -85,7 +85,7 @@ def grown_region(
 
 def _grown(region: Bool[np.ndarray, "H W"], radius: float) -> Bool[np.ndarray, "H W"]:
     """All pixels within `radius` pixels of the region's."""
-    return np.asarray(ndimage.distance_transform_edt(~region)) <= radius
+    return np.asarray(scipy.ndimage.distance_transform_edt(~region)) <= radius
 
 
 def _way(handle: Real[np.ndarray, " 2"], target: Real[np.ndarray, " 2"]) -> Int[np.ndarray, "T 2"]:
@@ -97,7 +97,7 @@ def _way(handle: Real[np.ndarray, " 2"], target: Real[np.ndarray, " 2"]) -> Int[
 def _carry(free: Bool[np.ndarray, "H W"], part: Bool[np.ndarray, "H W"], offsets: Int[np.ndarray, "T 2"]) -> None:
     """Set `free` where the part lies when it is moved by each of the offsets, as far as that is in the image."""
     side = len(free)
-    found = ndimage.find_objects(part.astype(np.int8))[0]
+    found = scipy.ndimage.find_objects(part.astype(np.int8))[0]
     piece, first = part[found], np.array([axis.start for axis in found])
     for offset in offsets:
         begin = first + offset

@@ -59,7 +59,7 @@ def render_batches(
     """
     latents = latents if isinstance(latents, Latents) else Latents(ws=latents)
     count = len(latents.ws)
-    batch = min(together or count, _BATCH, max(1, _PIXELS // model.config.resolution**2))
+    batch = _batch(model, together or count)
     starts = range(0, count, batch)
     program = _renderer(noise, dtype)
 
@@ -70,6 +70,16 @@ def render_batches(
     for start, (images, _) in zip(starts, pairwise(chain(map(begun, starts), [None])), strict=True):
         assert images is not None  # only what follows the last is
         yield np.asarray(images)[: min(batch, count - start)]
+
+
+def preload(model: Generator, latents: Latents, *, noise: Noise, dtype: str, together: int) -> None:
+    """Load the program of `render_batches` for latents [L, D] like these, if an earlier run kept it."""
+    several = jax.tree.map(lambda leaf: np.stack([np.asarray(leaf)] * _batch(model, together)), latents)
+    _renderer(noise, dtype).preload(model, several, np.int32(0))
+
+
+def _batch(model: Generator, together: int) -> int:
+    return min(together, _BATCH, max(1, _PIXELS // model.config.resolution**2))
 
 
 def render_images(

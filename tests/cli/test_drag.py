@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,11 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
+from dragspace_jax.drag.measure import _compiled
+from dragspace_jax.kept_programs import KeptJit
+from dragspace_jax.results import write_drag
 from dragspace_jax.spaces import PCA, Displacement, WPlus, save_space
+from dragspace_jax.stylegan2.rendering import _renderer
 from tests.batch.faults import Disk, full_from
 
 Run = Callable[..., Result]
@@ -66,6 +72,24 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
         assert 1 <= getattr(animation, "n_frames", 1) <= 24
     with Image.open(tmp_path / "a" / "after.png") as picture:
         assert picture.size == (32, 32)
+
+
+def test_what_is_loaded_meanwhile_is_what_is_asked_for(
+    dragspace: Run, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dragspace(*arguments(tiny_folder, tmp_path / "kept")).exit_code == 0
+    _compiled.cache_clear()
+    _renderer.cache_clear()  # as in a process of its own, which finds on the disk what this one has kept
+    asked: list[str] = []
+
+    def write(*args: Any, **more: Any) -> None:
+        monkeypatch.setattr(KeptJit, "_jitted", lambda program, name, *_: asked.append(name))
+        write_drag(*args, **more)
+
+    monkeypatch.setattr(importlib.import_module("dragspace_jax.cli.drag"), "write_drag", write)
+    result = dragspace(*arguments(tiny_folder, tmp_path / "again"))
+    assert result.exit_code == 0, result.output
+    assert asked == []
 
 
 def test_edits_chain_and_pictures_can_be_left_out(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
