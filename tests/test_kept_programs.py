@@ -77,8 +77,8 @@ def test_only_what_is_kept_is_loaded_ahead(folder: Path) -> None:
     later.program.preload(*shapes)
     compiled: list[str] = []
 
-    def listen(name: str, seconds: float, **_: Any) -> None:
-        compiled.append(name)
+    def listen(event: str, duration_secs: float, **_: Any) -> None:
+        compiled.append(event)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:

@@ -88,11 +88,12 @@ def _compilation_cache_as_before() -> Iterator[None]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a reader stands: the top of a clone, with what the examples name."""
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where a reader stands: the top of a clone, with what the examples name; JAX is as a reader has it."""
     shutil.copytree(EXAMPLES, tmp_path / "docs" / "examples")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield tmp_path
 
 
 def test_the_edits_shown_are_those_of_the_repository() -> None:
@@ -124,7 +125,6 @@ def test_the_python_examples(clone: Path, capsys: pytest.CaptureFixture[str]) ->
     blocks = [block for language, block in FENCED if language == "python"]
     program = "\n".join(blocks)
     assert "range(100)" in program
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # as a reader has it
-        exec(compile(program.replace("range(100)", "range(2)"), "README.md", "exec"), {"__name__": "readme"})
+    exec(compile(program.replace("range(100)", "range(2)"), "README.md", "exec"), {"__name__": "readme"})
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 4

@@ -10,6 +10,8 @@ from dragspace_jax.critters import LATENT_DIM, entangle, render
 from dragspace_jax.critters.predictor import SIDE, PredictorError, load_predictor
 from dragspace_jax.critters.realism import nearest_drawing
 
+pytestmark = pytest.mark.usefixtures("optimised")  # the search takes longer than compiling it
+
 
 def test_a_drawing_finds_itself_and_a_mixture_of_two_does_not():
     attributes = entangle(jax.random.normal(jax.random.key(5), (2, LATENT_DIM)))
