@@ -3,8 +3,8 @@
 A small network for both kinds, trained on the renderer alone (`scripts/train_predictor.py`), so that pictures which a
 generator made are judged by what the world looks like. Landmarks are expectations over a heat map (integral
 regression, arXiv 1711.08229), which is finer than its grid; attributes are read off features gathered by the same
-heat maps, off the landmarks, and off patches of the picture itself around eyes and mouth, which the maps of 32 px are too
-coarse for.
+heat maps, off the landmarks, and off patches of the picture itself around eyes and mouth, for which the maps of 32 px
+are too coarse.
 """
 
 from __future__ import annotations
@@ -136,7 +136,6 @@ class Predictor(nnx.Module):
         seen = jnp.concatenate([self.level(jnp.concatenate(gathered, 1)), fine, where, *colours], 1)
         logits = self.segments(x).reshape(count, 32, 32, 2, 2, len(SEGMENTS)).transpose(0, 1, 3, 2, 4, 5)
         return landmarks, logits.reshape(count, 64, 64, len(SEGMENTS)), seen
-
 
     def _fine(self, images: jax.Array, landmarks_yx: jax.Array) -> jax.Array:
         """What the patches show [B, F]."""
