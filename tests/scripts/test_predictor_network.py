@@ -1,6 +1,7 @@
 """The predictor that is trained against the one that reads; what its training softens and tells."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import nnx
@@ -20,7 +21,8 @@ def test_torch_and_jax_read_the_same():
     with torch.no_grad():
         exact = read(values, torch.tensor(images), torch.float32)
         rounded = read(values, torch.tensor(images))
-    for wanted, same, near in zip(nnx.jit(Predictor.__call__)(predictor, images), exact, rounded, strict=True):
+    reading = nnx.jit(Predictor.__call__)(predictor, jnp.asarray(images))
+    for wanted, same, near in zip(reading, exact, rounded, strict=True):
         assert same.shape == wanted.shape
         np.testing.assert_allclose(same.numpy(), wanted, atol=2e-4 * np.abs(wanted).max())
         assert np.abs(near.numpy() - wanted).mean() < 0.02 * np.abs(wanted).mean()
