@@ -1,4 +1,4 @@
-"""The optimiser of the embedded models' training: Muon for matrices, Adam for the rest; the parameters' average.
+"""How the embedded networks are trained: Muon for matrices, Adam for the rest, the parameters' average, and stages.
 
 Muon (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024) makes the momentum of a matrix
 orthogonal by five Newton-Schulz iterations. Convolutions are matrices [3·3·I, O]. Its steps are scaled to those of Adam
@@ -7,6 +7,7 @@ orthogonal by five Newton-Schulz iterations. Convolutions are matrices [3·3·I,
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,9 +15,33 @@ import torch
 
 Values = dict[str, torch.Tensor]
 AVERAGED = 0.995  # decay of the average, once it has forgotten its beginning
+WARM_UP = 0.05  # of a stage, in which the rate rises
+LAST = 0.02  # of the highest rate, at the end
 _FIRST, _SECOND = 0.9, 0.99  # decays of the moments
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 _MUON_RMS = 0.5  # root mean square of a step of Muon at rate 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One rung at `resolution`: so many steps, or as many as `minutes` of training hold, and its highest rate.
+
+    With minutes the rate follows the time that was spent, so that a shared machine ends at the low rate as well; the
+    time is kept in the checkpoint.
+    """
+
+    resolution: int
+    rate: float
+    steps: int | None = None
+    minutes: float | None = None
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the stage is over, 0 to 1."""
+        return min(1.0, step / self.steps if self.steps else seconds / (60.0 * (self.minutes or 1.0)))
+
+    def rate_at(self, share: float) -> float:
+        """The learning rate there: it rises at first and falls by a cosine."""
+        return self.rate * min(1.0, 0.02 + share / WARM_UP) * max(LAST, 0.5 + 0.5 * math.cos(math.pi * share))
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:

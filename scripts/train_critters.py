@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,15 +43,13 @@ from dragspace_jax.stylegan2.mapping import Mapping
 from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
-from scripts.critter_descent import Descent, Values
+from scripts.critter_descent import Descent, Stage, Values
 from scripts.critter_mapping import fit_mapping
 from scripts.critter_pictures import attributes_of, drawing, latents, picture_loss
 from scripts.critter_synthesis import synthesise
 
 COARSE_LAYERS = 6  # W+ layers that follow the geometry: those the published drag loop moves
 CHANNELS = {4: 160, 8: 160, 16: 160, 32: 96, 64: 64, 128: 32}
-WARM_UP = 0.05  # of a stage, in which the rate rises
-LAST = 0.02  # of the highest rate, at the end
 NEAR_W = 0.1  # weight of the change of w where a trained mapping is fitted again
 W_SCALE = 1 / 16  # of the exported model: the published learning rate of a drag then suits it
 SYNTHESIS = "synthesis."
@@ -78,28 +75,6 @@ def grow(config: GeneratorConfig, smaller: dict[str, jax.Array], seed: int) -> G
     fresh = parameters(Generator(config, rngs=nnx.Rngs(seed)))
     fresh = {n: v * 0.0 if n.endswith("torgb.weight") else v for n, v in fresh.items()}
     return build_generator(config, {n: smaller.get(n, v) for n, v in fresh.items()})
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One rung at `resolution`: so many steps, or as many as `minutes` of training hold, and its highest rate.
-
-    With minutes the rate follows the time that was spent, so that a shared machine ends at the low rate as well; the
-    time is kept in the checkpoint.
-    """
-
-    resolution: int
-    rate: float
-    steps: int | None = None
-    minutes: float | None = None
-
-    def share(self, step: int, seconds: float) -> float:
-        """How much of the stage is over, 0 to 1."""
-        return min(1.0, step / self.steps if self.steps else seconds / (60.0 * (self.minutes or 1.0)))
-
-    def rate_at(self, share: float) -> float:
-        """The learning rate there: it rises at first and falls by a cosine."""
-        return self.rate * min(1.0, 0.02 + share / WARM_UP) * max(LAST, 0.5 + 0.5 * math.cos(math.pi * share))
 
 
 def batches(kind: str, resolution: int, batch: int, seed: int, mapping: Mapping) -> Callable[[int], Batch]:

@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dragspace_jax.critters.attributes import ATTRIBUTES
-from dragspace_jax.critters.predictor import SIDE, Predictor, predict, scaled_attributes
+from dragspace_jax.critters.predictor import SIDE, Predictor, predict, scaled_attributes, unscaled_attributes
 from dragspace_jax.critters.renderer import render
 
 STEPS = 60
@@ -30,16 +29,11 @@ def _rates(steps: int) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=(0, 3))
 def _search(kind: str, images: jax.Array, read: jax.Array, steps: int) -> tuple[jax.Array, jax.Array]:
-    low, high = (jnp.asarray([getattr(a, end) for a in ATTRIBUTES], jnp.float32) for end in ("low", "high"))
-
-    def unscaled(scaled: jax.Array) -> jax.Array:
-        return low + (high - low) * 0.5 * (scaled + 1.0)
-
     def one(picture: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         image, start = picture
 
         def error(scaled: jax.Array) -> jax.Array:
-            return jnp.mean(jnp.square(render(kind, unscaled(scaled)[None], SIDE).image[0] - image))
+            return jnp.mean(jnp.square(render(kind, unscaled_attributes(scaled[None]), SIDE).image[0] - image))
 
         def step(carry: tuple[jax.Array, ...], rate: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
             scaled, first, second, best, least = carry
@@ -53,7 +47,7 @@ def _search(kind: str, images: jax.Array, read: jax.Array, steps: int) -> tuple[
         scaled = jnp.clip(start, -1.0, 1.0)
         carry = (scaled, jnp.zeros_like(scaled), jnp.zeros_like(scaled), scaled, jnp.float32(jnp.inf))
         (_, _, _, best, least), _ = jax.lax.scan(step, carry, jnp.asarray(_rates(steps)))
-        return unscaled(best), least
+        return unscaled_attributes(best[None])[0], least
 
     return jax.lax.map(one, (images, scaled_attributes(read)))
 

@@ -125,8 +125,24 @@ def test_segments_lie_where_they_were_learnt(predictor, pictures, found):
     np.testing.assert_array_equal(found.segmentation[:2, ::2, ::2], logits.argmax(-1))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_card_says_that_drawings_are_read_well_enough_to_be_drawn_again(kind):
+    claimed = predictor_card()[f"{kind}, drawn"]
+    assert claimed["drawing_error"] <= 0.010
+    assert min(claimed["attributes_r2"][f"eye_opening_{side}"] for side in ("left", "right")) >= 0.96
+    assert all(each["count"] > 10 for each in claimed["openings"].values())
+
+
+def test_openings_are_read_as_well_as_the_card_says(found):
+    columns = [[each.name for each in ATTRIBUTES].index(f"eye_opening_{side}") for side in ("left", "right")]
+    truth = np.asarray(entangle(jax.random.normal(jax.random.key(31_415), (COUNT, LATENT_DIM))))[:, columns]
+    missed = found.attributes[:, columns] - np.concatenate([truth, truth])
+    claimed = [each["rms"] for kind in KINDS for each in predictor_card()[f"{kind}, drawn"]["openings"].values()]
+    assert np.sqrt(np.square(missed).mean()) < SLACK * max(claimed)
+
+
 def test_the_weights_are_small_and_half_precision():
-    assert WEIGHTS.stat().st_size <= 2_000_000
+    assert WEIGHTS.stat().st_size <= 1_300_000
     with np.load(WEIGHTS, allow_pickle=False) as stored:
         assert {stored[name].dtype for name in stored.files} == {np.dtype(np.float16)}
 
