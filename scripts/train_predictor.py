@@ -6,7 +6,8 @@ Pictures of both kinds are drawn once (two thirds with attributes as the embedde
 over the ranges; colours of another latent than the geometry's), kept in the work folder, and blurred, relit and made
 noisy anew in every step, since a generator's pictures are a little soft. The attribute head is fitted once more on what
 the finished network sees. The weights and a card with the errors on held-out pictures, drawn and generated, go to
-`dragspace_jax/critters/weights`. It needs PyTorch (`predictor_network`). Stopped at any moment, the same command goes on.
+`dragspace_jax/critters/weights`. It needs PyTorch (`predictor_network`). Stopped at any moment, the same command goes
+on.
 
 It takes one core: 7 minutes of its time for the drawings, 24 minutes of training (6,800 steps of 16 in the repository's
 weights, on a core that had 40 to 85 % for it) and 5 for the head and the card. Two cores have not been timed, nor
