@@ -134,9 +134,8 @@ def loading_ahead(model: Generator, edit: Edit, *, pictures: Pictures) -> Iterat
             importlib.import_module("dragspace_jax.metrics.preservation")
 
     with ThreadPoolExecutor(1) as thread:
-        loaded = thread.submit(load)
+        thread.submit(load)  # what fails here fails again where it is needed, and is told there
         yield
-        loaded.result()
 
 
 def save_drag(

@@ -15,6 +15,7 @@ import csv
 import dataclasses
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_images
 from scripts.dragganspace.edits import StudyEdit, study_edits
 
+LANES = 32
 SEED = {"first": 901, "second": 902}
 GROUPS = {
     "mouth": ("lip_bottom by mouth_opening",),
@@ -58,7 +60,7 @@ class Solver:
 
     Attributes:
       name: as the table has it.
-      recipe: what the rest defaults to.
+      recipe: what the rest defaults to; "": nothing is done.
       may_change: what the edit says of it: nothing, or the true region.
       tolerance: pixels; None: the recipe's.
     """
@@ -90,6 +92,7 @@ class Solver:
 
 
 SOLVERS = (
+    Solver(name="nothing", recipe=""),
     Solver(name="published", recipe="published"),
     Solver(name="paced", recipe="paced"),
     Solver(name="least change", recipe="least-change"),
@@ -100,10 +103,15 @@ SOLVERS = (
 
 
 def dragged(solver: Solver, model: Generator, edits: list[StudyEdit]) -> dict[str, np.ndarray]:
-    """ws [E, L, D], iterations, reached and seconds an edit of a whole batch, compiled before."""
+    """ws [E, L, D], iterations, pixels left and seconds an edit of a whole batch, compiled before."""
+    if not solver.recipe:
+        none = np.zeros(len(edits))
+        left = np.array([np.linalg.norm(edit.target_yx - edit.handle_yx) for edit in edits])
+        return {"ws": np.stack([edit.ws for edit in edits]), "iterations": none, "left": left, "seconds": none}
     requests = solver.requests(model, edits)
+    list(drag_many(model, requests[:1], lanes=LANES))  # the basis, the metric and the programs are made once a model
     began = time.perf_counter()
-    batch = drag_many(model, requests, lanes=32)
+    batch = drag_many(model, requests, lanes=LANES)
     found = sorted(batch, key=lambda result: int(result.id))
     seconds = time.perf_counter() - began - batch.stats.compile_seconds
     for result in found:
@@ -118,7 +126,13 @@ def dragged(solver: Solver, model: Generator, edits: list[StudyEdit]) -> dict[st
 
 
 def scores(
-    model: Generator, kind: str, evaluator: Evaluator, edits: list[StudyEdit], done: dict[str, np.ndarray]
+    model: Generator,
+    kind: str,
+    evaluator: Evaluator,
+    edits: list[StudyEdit],
+    done: dict[str, np.ndarray],
+    *,
+    realism: bool,
 ) -> dict[str, np.ndarray]:
     """Figures of every edit, by name; see `COLUMNS`."""
     images, starts = render_images(model, done["ws"]), render_images(model, np.stack([edit.ws for edit in edits]))
@@ -140,8 +154,7 @@ def scores(
         "nothing": np.square(starts - truth).mean((1, 2, 3)),
         "outside": (changed * ~region).sum((1, 2)) / np.maximum((~region).sum((1, 2)), 1),
         "distance": distance(done["ws"]) / distance(np.stack([edit.ws for edit in edits])),
-        "realism": nearest_drawing(evaluator.predictor, kind, images)[1],
-        "start realism": nearest_drawing(evaluator.predictor, kind, starts)[1],
+        **({"realism": nearest_drawing(evaluator.predictor, kind, images)[1]} if realism else {}),
         "iterations": done["iterations"],
         "reached": (done["left"] <= stop_distance(model.config.resolution)).astype(float),
         "seconds": done["seconds"],
@@ -177,9 +190,11 @@ def interval(values: np.ndarray) -> str:
 
 def table(found: dict[str, dict[str, np.ndarray]], names: np.ndarray) -> str:
     """Markdown: figures of every solver, and error over doing nothing by kind of change."""
-    lines = ["| solver | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    columns = [column for column in COLUMNS if column in next(iter(found.values()))]
+    lines = ["| solver | " + " | ".join(COLUMNS[column] for column in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
     for name, figures in found.items():
-        lines.append(f"| {name} | " + " | ".join(interval(figures[column]) for column in COLUMNS) + " |")
+        lines.append(f"| {name} | " + " | ".join(interval(figures[column]) for column in columns) + " |")
     groups = list(over_nothing(next(iter(found.values())), names))
     lines += ["", "| error over doing nothing | " + " | ".join(groups) + " | mean without pose |"]
     lines.append("|---" * (len(groups) + 2) + "|")
@@ -205,32 +220,35 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/least-change"), help="Folder to fill.")
 @click.option("--count", default=96, help="Edits, half of them of each model.")
 @click.option("--half", type=click.Choice(list(SEED)), default="first", help="first: to choose by; second: to report.")
-def main(out: Path, count: int, half: str) -> None:
+@click.option("--solver", "names", multiple=True, type=click.Choice([s.name for s in SOLVERS]), help="Only these.")
+@click.option("--realism/--no-realism", default=True, help="Search the nearest drawings: some two seconds an edit.")
+def main(out: Path, count: int, half: str, names: tuple[str, ...], realism: bool) -> None:
     """Drag by every solver and compare the results with the truth."""
     out.mkdir(parents=True, exist_ok=True)
     evaluator = Evaluator.load(*KINDS)
-    parts: dict[str, list[dict[str, np.ndarray]]] = {solver.name: [] for solver in SOLVERS}
-    names: list[str] = []
+    solvers = [solver for solver in SOLVERS if not names or solver.name in names]
+    parts: dict[str, list[dict[str, np.ndarray]]] = {solver.name: [] for solver in solvers}
+    changes: list[str] = []
     for kind in KINDS:
         model = ds.load(f"critters-{kind}")
         edits = study_edits(model, kind, count // len(KINDS), first_seed=SEED[half])
-        names += [edit.name for edit in edits]
-        for solver in track(SOLVERS, description=kind):
+        changes += [edit.name for edit in edits]
+        for solver in track(solvers, description=kind):
             path = out / f"{half}-{count}-{kind}-{solver.name.replace(' ', '-').replace(',', '')}.npz"
-            done = kept(path, lambda solver=solver, model=model, edits=edits: dragged(solver, model, edits))
+            done = kept(path, partial(dragged, solver, model, edits))
             scored = kept(
-                path.with_suffix(".scores.npz"),
-                lambda model=model, edits=edits, done=done, kind=kind: scores(model, kind, evaluator, edits, done),
+                path.with_suffix(".scores.npz" if realism else ".quick.npz"),
+                partial(scores, model, kind, evaluator, edits, done, realism=realism),
             )
             parts[solver.name].append(scored)
     found = {name: {key: np.concatenate([p[key] for p in each]) for key in each[0]} for name, each in parts.items()}
-    text = table(found, np.array(names))
+    text = table(found, np.array(changes))
     (out / "table.md").write_text(text)
     with (out / "edits.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["solver", "edit", *next(iter(found.values()))])
         for name, figures in found.items():
-            for row, edit in enumerate(names):
+            for row, edit in enumerate(changes):
                 writer.writerow([name, edit, *(f"{figures[column][row]:.6g}" for column in figures)])
     click.echo(text)
 

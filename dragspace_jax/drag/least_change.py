@@ -51,10 +51,12 @@ class LeastChange:
 
     Attributes:
       stretch: how much longer than the shortest a change may be, for the sake of the image; from 1.
+      within: the same where the edit says what may change; it is kept to, even if the handles then fall short.
       damping: μ, as a share of the mean of S's diagonal.
     """
 
     stretch: Any = 2.0
+    within: Any = 20.0
     damping: Any = 0.02
 
     per_handle = True
@@ -68,13 +70,14 @@ class LeastChange:
         targets_yx: Float32[np.ndarray, "n 2"],
         region: Bool[np.ndarray, "H W"] | None,
     ) -> dict[str, np.ndarray]:
-        """The metric's axes, in principal components of W; other spaces have none, and all changes count alike."""
+        """The metric's axes, in principal components of W, and how far to follow it; other spaces have no metric."""
         if not isinstance(space, PCA):
             return {}
+        stretch = (1.0, self.stretch) if region is None else (self.within, self.within)
         side = model.config.resolution
         weights = away(handles_yx, targets_yx, side) if region is None else outside(region)
         axes = axes_of(model_metric(model, space), weights)
-        return {"rotation": axes.rotation, "spectrum": axes.spectrum}
+        return {"rotation": axes.rotation, "spectrum": axes.spectrum, "stretch": np.asarray(stretch, np.float32)}
 
     def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> ByHandle:
         """The multipliers y [N, 2]."""
@@ -105,14 +108,15 @@ class LeastChange:
         assert limits.ease is not None
         here, far = point.progress.handles_yx, point.progress.distances
         spectrum = lanes.arrays.get("spectrum", jnp.zeros_like(lanes.start))
+        own = jnp.stack([jnp.ones(count), jnp.broadcast_to(jnp.asarray(self.stretch), (count,))], 1)
+        least, most = lanes.arrays.get("stretch", own).T
         damping = jnp.broadcast_to(jnp.asarray(self.damping), (count,))[lane]
         rows = _Rows(a=point.pulled.value, spectrum=spectrum, lane=lane, damping=damping)
 
         moved = _rotated(lanes, point.coordinates - lanes.start)
         carried = jnp.einsum("nik,nk->ni", rows.a, moved[lane], precision=_HIGHEST)
         gap = jnp.where(handles.valid[:, None], handles.targets_yx - here, 0.0)
-        stretch = 1.0 + (jnp.broadcast_to(jnp.asarray(self.stretch), (count,)) - 1.0) * limits.ease
-        stiffness = _stiffness(rows, gap + carried, stretch)
+        stiffness = _stiffness(rows, gap + carried, least + (most - least) * limits.ease)
         share = jnp.minimum(1.0, limits.radius[lane] / jnp.maximum(far, _TINY))
         multipliers, change = _solve(rows, stiffness, gap * share[:, None] + carried, memory.value)
         change = moved + limits.share[:, None] * (change - moved)

@@ -129,12 +129,13 @@ class PatchTracking:
         def error(p: Float32[Array, "N 2"]) -> Float32[Array, " N"]:
             return jnp.sum(jnp.square(self.patch(reader, p) - reference), (1, 2, 3))
 
-        refined = places
-        for _ in range(_REFINEMENTS):
+        def nearer(_: jax.Array, refined: Float32[Array, "N 2"]) -> Float32[Array, "N 2"]:
             gradient = _gradient(lambda p: self.patch(reader, p), refined, 1 / reader.grid.scale)
             move = _solved(gradient, self.patch(reader, refined) - reference)
             refined = jnp.clip(refined - move, places - _REFINED, places + _REFINED)
-            refined = jnp.clip(refined, 0.0, reader.side - 1.0)
+            return jnp.clip(refined, 0.0, reader.side - 1.0)
+
+        refined = jax.lax.fori_loop(0, _REFINEMENTS, nearer, places)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)
 
 
