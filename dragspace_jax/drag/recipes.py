@@ -31,6 +31,9 @@ LEAST_CHANGE = DragSettings(steps=40, stall=8, radius_track=40.0)
 _ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above
 _WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
+_OF_A_LOSS = ("learning_rate", "momentum", "pace", "radius_motion", "mask_weight")
+"""Settings of drags that follow a loss; a least-change drag has none."""
+
 PACED_IN_WORDS = {
     "learning_rate": "0.005, whitened 0.08, in W+ and W 0.003",
     "feature_block": "half the image's side, at most 128",
@@ -117,18 +120,24 @@ def complete_settings(
       chosen: {field: value} of those that are not the recipe's; None counts as absent.
 
     Raises:
-      EditError: no such recipe.
+      EditError: no such recipe, or a setting that it has no use for.
     """
     _check(name)
+    named = {field: value for field, value in (chosen or {}).items() if value is not None}
     settings = PUBLISHED
     block = min(128, max(4, resolution // 2))
     if name == "paced":
         settings = dataclasses.replace(PACED, learning_rate=_paced_rate(options), feature_block=block)
     if name == "least-change":
+        if useless := [field for field in _OF_A_LOSS if field in named]:
+            raise EditError(
+                f"{useless[0]} is of no use to the recipe least-change, which follows no loss; leave it out, or take "
+                "the recipe paced or published",
+                field=useless[0],
+            )
         method = Method(objective=PatchTracking(), direction=LeastChange(), size=TrustRegion(side=resolution))
         tolerance = _ARRIVED * max(1.0, resolution / 256)
         settings = dataclasses.replace(LEAST_CHANGE, feature_block=block, tolerance=tolerance, method=method)
-    named = {field: value for field, value in (chosen or {}).items() if value is not None}
     return dataclasses.replace(settings, **named)
 
 

@@ -56,6 +56,12 @@ def test_mistakes_are_named(tiny_generator: Generator) -> None:
     assert recipe("published", tiny_generator, label=1).space == ds.WPlus(layers=6)
 
 
+@pytest.mark.parametrize("field", ["learning_rate", "momentum", "pace", "radius_motion", "mask_weight"])
+def test_least_change_refuses_what_only_a_loss_needs(field: str) -> None:
+    with pytest.raises(ds.DragspaceError, match=f"{field} is of no use to the recipe least-change"):
+        complete_settings("least-change", SpaceOptions(space="pca"), 128, {field: 0.5})
+
+
 @pytest.mark.parametrize(
     ("options", "rate"),
     [
