@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dragspace_jax.critters.renderer import SEGMENTS
 from dragspace_jax.critters.segments import GROUPS
-from dragspace_jax.drag.recipes import SETTING_KEYS, default_in_words
+from dragspace_jax.drag.recipes import DEFAULT_RECIPE, RECIPES, SETTING_KEYS, default_in_words
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOption
 
@@ -19,8 +19,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 _HEAD = """# How to drag
 
 The options of `dragspace drag` and `dragspace batch` are `--` and the name here, with `-` for `_`; in a line of an
-edits file and in `ds.batch.run` the name is the key. What nobody says, the recipe says: `paced` (the default), or
-`published`, DragGAN's own loop. Written by `scripts/settings_page.py`.
+edits file and in `ds.batch.run` the name is the key. What nobody says, the recipe says: `least-change` (the default),
+`paced`, or `published`, DragGAN's own loop. Written by `scripts/settings_page.py`.
 
 """
 _LINE = """
@@ -66,7 +66,7 @@ def page() -> str:
         unit = f" In {setting.unit}." if setting.unit else ""
         drag.append((key, f"{setting.help}{unit}", setting.range, default_in_words(field)))
     name, about = "| name | what it is | values | default |", "|---|---|---|---|"
-    recipe = ("recipe", "What the rest defaults to.", "paced or published", "paced")
+    recipe = ("recipe", "What the rest defaults to.", " or ".join(RECIPES), DEFAULT_RECIPE)
     where = "\n".join([name, about, *map(_row, [recipe, *space])])
     how = "\n".join([name, about, *map(_row, drag)])
     return f"{_HEAD}## Where a drag moves\n\n{where}\n\n## How it moves\n\n{how}\n{_LINE}{_segments()}"

@@ -1,4 +1,4 @@
-"""`dragspace demo`: eight edits on the embedded models, in W+ and in PCA coordinates, and a page to look at."""
+"""`dragspace demo`: eight edits on the embedded models, by the published loop and by least change, and their page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import disk_errors
 from dragspace_jax.cli.page import Section, write_page
-from dragspace_jax.drag import DragResult, DragSettings, Outcome, drag_one
-from dragspace_jax.drag.recipes import complete_settings
+from dragspace_jax.drag import DragResult, Outcome, drag_one
+from dragspace_jax.drag.recipes import Recipe, recipe
 from dragspace_jax.inputs import seed_latents
 from dragspace_jax.results import save_drag, summary
-from dragspace_jax.spaces.options import SpaceName, SpaceOptions, make_space
+from dragspace_jax.stylegan2 import Generator
 
 Points = tuple[tuple[float, float], ...]
-SPACES: tuple[SpaceName, ...] = ("w+", "pca")
+RECIPES = ("published", "least-change")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,23 +60,25 @@ STEPS = 200
 PSI = 1.0
 
 
-def _settings(space: SpaceName, resolution: int) -> DragSettings:
-    if space == "w+":
-        return DragSettings(learning_rate=2e-3, steps=STEPS)  # the rate of the DragGAN paper
-    return complete_settings("paced", SpaceOptions(space=space), resolution, {"steps": STEPS})
+def _recipe(name: str, model: Generator) -> Recipe:
+    known = recipe(name, model)
+    if name != "published":
+        return known
+    settings = dataclasses.replace(known.settings, learning_rate=2e-3, steps=STEPS)  # the rate of the DragGAN paper
+    return dataclasses.replace(known, settings=settings)
 
 
 def _flipped(points: Points) -> list[tuple[float, float]]:
     return [(y, x) for x, y in points]
 
 
-def _table(results: list[tuple[DemoEdit, SpaceName, DragResult]]) -> Table:
-    table = Table("edit", "model", "space", "outcome", "steps", "distance, px", "seconds")
-    for edit, space, result in results:
+def _table(results: list[tuple[DemoEdit, str, DragResult]]) -> Table:
+    table = Table("edit", "model", "recipe", "outcome", "steps", "distance, px", "seconds")
+    for edit, name, result in results:
         style = "green" if result.outcome == Outcome.REACHED else "yellow"
         distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
         outcome = f"[{style}]{result.outcome.label}[/]"
-        table.add_row(edit.title, edit.model, space, outcome, str(result.steps), distances, f"{result.seconds:.1f}")
+        table.add_row(edit.title, edit.model, name, outcome, str(result.steps), distances, f"{result.seconds:.1f}")
     return table
 
 
@@ -88,40 +90,35 @@ def _table(results: list[tuple[DemoEdit, SpaceName, DragResult]]) -> Table:
 def demo(out: Path) -> None:
     """Drag points on images of both embedded models and write a page of pictures, index.html."""
     models = {name: load(name) for name in EMBEDDED_MODELS}
-    spaces = {
-        (name, space): make_space(model, SpaceOptions(space=space))
-        for name, model in models.items()
-        for space in SPACES
-    }
-    results: list[tuple[DemoEdit, SpaceName, DragResult]] = []
+    results: list[tuple[DemoEdit, str, DragResult]] = []
     sections = []
     with progress() as bar:
-        task = bar.add_task("dragging", total=len(EDITS) * len(SPACES))
+        task = bar.add_task("dragging", total=len(EDITS) * len(RECIPES))
         for edit in EDITS:
             model = models[edit.model]
             start = seed_latents(model, [edit.seed], psi=PSI)[0]
-            for space in SPACES:
-                bar.update(task, description=f"{edit.model.removeprefix('critters-')}: {edit.title}, {space}")
-                settings = _settings(space, model.config.resolution).resolved(model.config)
+            for name in RECIPES:
+                bar.update(task, description=f"{edit.model.removeprefix('critters-')}: {edit.title}, {name}")
+                known = _recipe(name, model)
                 result = drag_one(
                     model,
                     start,
                     _flipped(edit.handles),
                     _flipped(edit.targets),
-                    space=spaces[edit.model, space],
-                    settings=settings,
+                    space=known.space,
+                    settings=known.settings,
                 )
-                folder = f"{edit.model}-{edit.title.replace(' ', '-')}-{space.replace('+', 'plus')}"
+                folder = f"{edit.model}-{edit.title.replace(' ', '-')}-{name}"
                 with disk_errors(out, "run the command again"):
                     save_drag(out / folder, result, details={**dataclasses.asdict(edit), "psi": PSI}, overwrite=True)
-                results.append((edit, space, result))
+                results.append((edit, name, result))
                 assert result.quality is not None  # only invalid edits have none
                 facts = {**summary(result), "verdict": result.quality.verdict}
-                sections.append(Section(title=f"{edit.title} ({edit.model}, {space})", folder=folder, facts=facts))
+                sections.append(Section(title=f"{edit.title} ({edit.model}, {name})", folder=folder, facts=facts))
                 bar.update(task, advance=1)
     write_page(out / "index.html", sections)
     Console().print(_table(results))
-    for space in SPACES:
-        ended = [result.outcome for _, kind, result in results if kind == space]
-        click.echo(f"{space}: {ended.count(Outcome.REACHED)} of {len(ended)} edits reached their targets")
+    for name in RECIPES:
+        ended = [result.outcome for _, kind, result in results if kind == name]
+        click.echo(f"{name}: {ended.count(Outcome.REACHED)} of {len(ended)} edits reached their targets")
     click.echo(f"see {out / 'index.html'}")

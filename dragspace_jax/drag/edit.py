@@ -117,6 +117,8 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     config = model.config
     space, settings = request.space, request.settings
     if space is None:
+        if isinstance(settings, DragSettings) and settings.method is None and recipe == "least-change":
+            recipe = "published"  # whose loop these settings are of
         known = recipes.recipe(recipe, model)
         space, settings = known.space, known.settings if settings is None else settings
     if not isinstance(space, Space):

@@ -199,7 +199,7 @@ def drag_many(
     Args:
       model: what is edited.
       edits: read as they are needed, so it may be a generator. If it raises, the edits read till then come out first.
-      recipe: `paced` or `published`: what edits that name no space or no settings take.
+      recipe: of `drag.recipes`, what edits that name no space or no settings take.
       lanes: number of edits that run at once, rounded up to a multiple of the devices, or `auto`: as many as pay and
         fit in memory.
       chunk: iterations between two looks at the lanes.

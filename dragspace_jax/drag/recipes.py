@@ -1,8 +1,8 @@
 """Recipes of a drag: what everything means that nobody has said.
 
+`least-change` takes the handles to their targets by the change that alters least of the picture (docs/least-change.md).
 `paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, and steps
-as long as a pace asks for. `published` is the loop of DragGAN as its authors run it. `least-change` takes the handles
-to their targets by the change that alters least of the picture.
+as long as a pace asks for. `published` is the loop of DragGAN as its authors run it.
 """
 
 from __future__ import annotations
@@ -21,24 +21,27 @@ from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
-RECIPES = ("paced", "published", "least-change")
-DEFAULT_RECIPE = "paced"
+RECIPES = ("least-change", "paced", "published")
+DEFAULT_RECIPE = "least-change"
 PUBLISHED = DragSettings()
 PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
 """For components of W as they lie in W."""
 LEAST_CHANGE = DragSettings(steps=40, stall=8, radius_track=40.0)
 """For components in standard deviations."""
+_SETTINGS = {"least-change": LEAST_CHANGE, "paced": PACED, "published": PUBLISHED}
 _ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above
 _WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
 _OF_A_LOSS = ("learning_rate", "momentum", "pace", "radius_motion", "mask_weight")
 """Settings of drags that follow a loss; a least-change drag has none."""
 
-PACED_IN_WORDS = {
-    "learning_rate": "0.005, whitened 0.08, in W+ and W 0.003",
-    "feature_block": "half the image's side, at most 128",
+_HALF = "half the image's side, at most 128"
+_IN_WORDS = {
+    "least-change": {"feature_block": _HALF, "tolerance": "0.7, or 1/366 of the image's side"},
+    "paced": {"learning_rate": "0.005, whitened 0.08, in W+ and W 0.003", "feature_block": _HALF},
+    "published": {},
 }
-"""{field: what `paced` makes of it}, where that depends on the space or the network."""
+"""{recipe: {field: what it makes of it}}, where that depends on the space or the network."""
 
 SETTING_KEYS: dict[str, str] = {setting.key or field: field for field, setting in SETTINGS.items()}
 """{key in edits files and on the command line: field of `DragSettings`}."""
@@ -68,7 +71,7 @@ def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
     """A recipe for a model. Its basis is fitted once and kept in the user's cache; a second call costs nothing.
 
     Args:
-      name: `paced`: 96 principal components of W at a steady pace; `published`: DragGAN's own loop in W+.
+      name: of `RECIPES`.
       model: the generator.
       label: class of the images, for a model with classes: the basis is one of theirs.
 
@@ -101,11 +104,11 @@ def settings_for(name: str, space: Space, resolution: int) -> DragSettings:
 def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     """The options with the recipe's space if they name none. Raises EditError: no such recipe."""
     _check(name)
-    if options.basis is not None or options.space is not None:
-        return options
-    if name == "least-change":
-        return dataclasses.replace(options, space="pca", whiten=1.0)
-    return dataclasses.replace(options, space="pca" if name == "paced" else "w+")
+    if options.basis is None and options.space is None:
+        options = dataclasses.replace(options, space="w+" if name == "published" else "pca")
+    if name == "least-change" and options.whiten is None and (options.basis is not None or options.space == "pca"):
+        return dataclasses.replace(options, whiten=1.0)  # lengths are then deviations
+    return options
 
 
 def complete_settings(
@@ -153,12 +156,21 @@ def settings_of(chosen: Mapping[str, Any], resolution: int) -> DragSettings:
 
 
 def default_in_words(field: str) -> str:
-    """What an omitted setting means: of the paced recipe, then of the published one if that is another."""
-    published, paced = _words(PUBLISHED, field), PACED_IN_WORDS.get(field, _words(PACED, field))
-    return paced if paced == published else f"{paced}; published: {published}"
+    """What an omitted setting means: of the default recipe, then of those that take another."""
+    found = {name: _words(name, settings, field) for name, settings in _SETTINGS.items()}
+    first = found.pop(DEFAULT_RECIPE)
+    others: dict[str, list[str]] = {}
+    for name, words in found.items():
+        if words != first:
+            others.setdefault(words, []).append(name)
+    return "; ".join([first, *(f"{' and '.join(names)}: {words}" for words, names in others.items())])
 
 
-def _words(settings: DragSettings, field: str) -> str:
+def _words(name: str, settings: DragSettings, field: str) -> str:
+    if name == "least-change" and field in _OF_A_LOSS:
+        return "none"
+    if field in _IN_WORDS[name]:
+        return _IN_WORDS[name][field]
     value = getattr(settings, field)
     if value is None:
         return SETTINGS[field].default

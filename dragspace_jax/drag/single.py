@@ -42,7 +42,7 @@ def drag_one(
       handles_yx, targets_yx: [N, 2], pixels of the image, (y, x); handles are rounded to whole pixels.
       mask: [H, W], 1 where the image must stay, 0 where it may change.
       region: instead, [H, W], 1 where it may change; it grows somewhat, see `EditRequest`.
-      recipe: `paced` or `published`, DragGAN's own loop: what space and settings default to.
+      recipe: of `drag.recipes`, what space and settings default to.
       space: coordinates to move in.
       settings: how to drag.
       on_progress: called for every iteration, a chunk of them at a time, with the iterations done and the handles
