@@ -20,7 +20,7 @@ from dragspace_jax.viz.sheets import contact_sheet
 from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
-QUICK = ("--steps", 4, "--lr", 0.05, "--lanes", 2)
+QUICK = ("--recipe", "paced", "--steps", 4, "--lr", 0.05, "--lanes", 2)
 
 
 def test_it_writes_the_whole_folder(
@@ -110,7 +110,7 @@ def test_an_edit_ends_as_it_does_alone(dragspace: Run, tiny_folder: Path, tmp_pa
     edits = write(tmp_path / "edits.jsonl", edit(id="a"), edit(id="b", seed=5))
     dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "many", "--pictures", "after", *QUICK)
     alone = dragspace(
-        "drag", "--model", tiny_folder, "--seed", 3, "--handles", "12,14", "--targets", "20,14", *QUICK[:4],
+        "drag", "--model", tiny_folder, "--seed", 3, "--handles", "12,14", "--targets", "20,14", *QUICK[:6],
         "--out", tmp_path / "one", "--pictures", "final",
     )  # fmt: skip
     assert alone.exit_code == 0, alone.output
@@ -232,13 +232,13 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--model", "nowhere"), "unknown model 'nowhere'"),
         (("--lanes", "many"), "'many' is neither auto nor a whole number"),
         (("--lanes", 0), "'0' is neither auto"),
-        (("--lr", -1), "--lr is -1.0; it must be a finite number above 0"),
+        (("--recipe", "paced", "--lr", -1), "--lr is -1.0; it must be a finite number above 0"),
         (("--layers", 9), "layers is 9"),
         (("--psi", "nan"), "--psi nan"),
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
         (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures"),
-        (("--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
+        (("--recipe", "paced", "--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
     ],
 )
 def test_bad_options_end_the_command(

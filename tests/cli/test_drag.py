@@ -24,7 +24,7 @@ from tests.batch.faults import Disk, full_from
 
 Run = Callable[..., Result]
 POINTS = ("--handles", "12,14", "--targets", "20,14")
-QUICK = ("--steps", 8, "--lr", 0.05)
+QUICK = ("--recipe", "paced", "--steps", 8, "--lr", 0.05)
 
 
 BASIS = PCA(mean=jnp.zeros(16), components=jnp.eye(16)[:4], variance=jnp.arange(4.0, 0.0, -1.0), scale=jnp.ones(4))

@@ -84,7 +84,7 @@ def test_lines_of_a_batch_name_bases(
         edit(id="many", basis="pca.npz", components=9),
     )
     command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none")
-    chosen = ("--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--stall", 7)
+    chosen = ("--recipe", "paced", "--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--stall", 7)
     result = dragspace(*command, *chosen)
     assert result.exit_code == 0, result.output
     ran: dict[str, EditRequest] = {request.id: request for request in instant.ran}
