@@ -74,6 +74,17 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
         assert picture.size == (32, 32)
 
 
+def test_least_change_is_the_default(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
+    options = ("--steps", 3, "--pictures", "none", "--out", tmp_path / "a")
+    result = dragspace("drag", "--model", tiny_folder, "--seed", 3, *POINTS, *options)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "a" / "result.json").read_text())
+    assert (record["recipe"], record["space"]["name"], record["space"]["whiten"]) == ("least-change", "pca", 1.0)
+    refused = dragspace("drag", "--model", tiny_folder, "--seed", 3, *POINTS, *options, "--lr", 0.1, "--overwrite")
+    assert refused.exit_code == 2
+    assert "--lr is of no use to the recipe least-change" in refused.output
+
+
 def test_what_is_loaded_meanwhile_is_what_is_asked_for(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ def test_a_second_call_costs_nothing(tiny_generator: Generator, monkeypatch: pyt
 
 
 def test_mistakes_are_named(tiny_generator: Generator) -> None:
-    with pytest.raises(ds.DragspaceError, match="recipe is 'fast'; it must be paced or published"):
+    with pytest.raises(ds.DragspaceError, match="recipe is 'fast'; it must be least-change or paced or published"):
         recipe("fast", tiny_generator)
     with pytest.raises(ds.DragspaceError, match="label 1: the model has no classes"):
         recipe("paced", tiny_generator, label=1)

@@ -101,11 +101,11 @@ def test_an_edit_keeps_the_grown_region_and_supervision_its_complement(tiny_gene
     grown = grown_region(region, HANDLE, TARGET)
     common = {"latents": np.zeros((8, 16), np.float32), "handles_yx": HANDLE, "targets_yx": TARGET, "space": WPlus()}
     for given in (region, region.astype(np.uint8) * 255, region.astype(float)):
-        edit = make_edit(tiny_generator, EditRequest(**common, region=given))
+        edit = make_edit(tiny_generator, EditRequest(**common, region=given), "published")
         np.testing.assert_array_equal(edit.region, grown)
         np.testing.assert_array_equal(edit.arrays["mask"], ~grown)
         assert edit.settings.engine == "whole"
-    masked = make_edit(tiny_generator, EditRequest(**common, mask=~grown))
+    masked = make_edit(tiny_generator, EditRequest(**common, mask=~grown), "published")
     np.testing.assert_array_equal(masked.region, grown)
     assert masked.program == edit.program
     own = dataclasses.replace(edit.settings.method, objective="another")
