@@ -238,7 +238,10 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
         (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures"),
-        (("--recipe", "paced", "--radius-motion", 1000000), "--radius-motion is 1000000.0; a patch larger than the image"),
+        (
+            ("--recipe", "paced", "--radius-motion", 1000000),
+            "--radius-motion is 1000000.0; a patch larger than the image",
+        ),
     ],
 )
 def test_bad_options_end_the_command(
