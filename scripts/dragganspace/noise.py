@@ -48,7 +48,8 @@ class Noise:
         """Of the motion loss by latents ws [B, L, D] of handles [B, 2] as tracked there: [B, L, D]."""
         count, side = ws.shape[0], self.network.grid.side
         image, there = jnp.arange(count, dtype=jnp.int32), jnp.ones(count, bool)
-        tolerance = jnp.full(count, self.settings.tolerance, jnp.float32)
+        assert self.settings.tolerance is not None  # likewise
+        tolerance = jnp.full(count, self.settings.tolerance)
         radius = self.settings.pixels(self.settings.radius_motion, side)
 
         def loss(ws: jax.Array) -> jax.Array:
