@@ -2,6 +2,7 @@
 
     python -m scripts.dragganspace_study run --work out/dragganspace      # drags; stop and start as you like
     python -m scripts.dragganspace_study evaluate --work out/dragganspace # likewise
+    python -m scripts.dragganspace_study trace --work out/dragganspace    # a few, every iteration of them
     python -m scripts.dragganspace_study confirm --work out/dragganspace  # the few chosen, on other edits
     python -m scripts.dragganspace_study pace --work out/dragganspace     # time of a step; on a quiet machine
     python -m scripts.dragganspace_study landscape --work out/dragganspace
@@ -15,6 +16,7 @@ confirmation runs 128 others. What became of them is measured on the pictures, b
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -30,7 +32,7 @@ from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_spa
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import digest, fingerprint, parameters
-from scripts.dragganspace.cells import Cell, confirmation, grid, paces, rivals, schedules
+from scripts.dragganspace.cells import Cell, confirmation, grid, lengthened, paces, rivals, schedules, traced
 from scripts.dragganspace.edits import StudyEdit, study_edits
 from scripts.dragganspace.figures import CellFigures, evaluate_cells
 from scripts.dragganspace.landscape import gradient_shares, plane, roads
@@ -39,6 +41,7 @@ from scripts.dragganspace.pace import LANES, seconds_a_step
 from scripts.dragganspace.plots import plot_landscape, plot_planes
 from scripts.dragganspace.report import space_key, write_report
 from scripts.dragganspace.runs import run_cells, train_displacements
+from scripts.dragganspace.traces import trace_cells
 
 EDITS_SEED, TRAINING_SEED, FRESH_SEED = 1, 2, 9
 TRAINING_EDITS = 512
@@ -48,7 +51,7 @@ LANDSCAPE = (
 )
 """Whose ends the landscape lies between."""
 LANDSCAPE_EDITS = {"dog": (0, 1), "cat": (1,)}
-PARTS = {"grid": grid, "rivals": rivals, "schedules": schedules, "paces": paces}
+PARTS = {"lengthened": lengthened, "grid": grid, "rivals": rivals, "schedules": schedules, "paces": paces}
 
 
 def fresh_folder(work: Path, kind: str, edits: int) -> Path:
@@ -61,24 +64,37 @@ def main() -> None:
     """Measure the claims of DragGANSpace, and what goes beyond them."""
 
 
-def bases_of(model: Generator, kind: str, work: Path) -> tuple[PCA, Displacement]:
-    """The fitted bases of a model, from the work folder if they are there."""
-    pca_file, moved_file = work / f"{kind}-pca.npz", work / f"{kind}-displacement.npz"
-    if not pca_file.exists():
-        save_space(fit_pca(model, samples=1_000_000), pca_file)
-    if not moved_file.exists():
+def pca_of(model: Generator, kind: str, work: Path) -> PCA:
+    """The fitted PCA of a model, from the work folder if it is there."""
+    file = work / f"{kind}-pca.npz"
+    if not file.exists():
+        save_space(fit_pca(model, samples=1_000_000), file)
+    pca = load_space(file)
+    assert isinstance(pca, PCA)
+    return pca
+
+
+def displacements_of(model: Generator, kind: str, work: Path) -> Displacement:
+    """The fitted displacements of a model's drags, likewise."""
+    file = work / f"{kind}-displacement.npz"
+    if not file.exists():
         edits = study_edits(model, kind, TRAINING_EDITS, first_seed=TRAINING_SEED)
         with progress() as bar:
-            save_space(train_displacements(model, edits, DEFAULT_LAYERS, fingerprint(model), bar), moved_file)
-    pca, moved = load_space(pca_file), load_space(moved_file)
-    assert isinstance(pca, PCA)
+            save_space(train_displacements(model, edits, DEFAULT_LAYERS, fingerprint(model), bar), file)
+    moved = load_space(file)
     assert isinstance(moved, Displacement)
-    return pca, moved
+    return moved
+
+
+def bases_of(model: Generator, kind: str, work: Path, cells: Sequence[Cell]) -> tuple[PCA, Displacement | None]:
+    """What the cells' spaces are made of; fitting displacements takes drags, so only where some cell moves in them."""
+    moves = any(cell.space == "displacement" for cell in cells)
+    return pca_of(model, kind, work), displacements_of(model, kind, work) if moves else None
 
 
 def figures_of(model: Generator, kind: str, edits: list[StudyEdit], work: Path) -> CellFigures:
     """What evaluates a model's cells of these edits."""
-    return CellFigures(model, edits, bases_of(model, kind, work)[0], Evaluator.load(kind))
+    return CellFigures(model, edits, pca_of(model, kind, work), Evaluator.load(kind))
 
 
 def chosen_cells(parts: str) -> list[Cell]:
@@ -113,13 +129,13 @@ _docs = click.option(
 @main.command()
 @_work
 @_kinds
-@click.option("--parts", default=",".join(PARTS), show_default=True, help="Of grid, rivals, schedules and paces.")
+@click.option("--parts", default=",".join(PARTS), show_default=True, help=f"Of {', '.join(PARTS)}.")
 @_edits
 def run(work: Path, kinds: str, parts: str, edits: int) -> None:
     """Drag every edit in every cell; what is there already is not run again."""
     cells = chosen_cells(parts)
     for kind, model in models(kinds, work):
-        bases = bases_of(model, kind, work)
+        bases = bases_of(model, kind, work, cells)
         subjects: list[StudyEdit] = study_edits(model, kind, edits, first_seed=EDITS_SEED)
         with progress() as bar:
             run_cells(model, cells, subjects, work / f"{kind}-{edits}", bases, bar)
@@ -142,11 +158,24 @@ def evaluate(work: Path, kinds: str, edits: int) -> None:
 @main.command()
 @_work
 @_kinds
+@_edits
+def trace(work: Path, kinds: str, edits: int) -> None:
+    """Drag in a few cells and look at every iteration: how the gradient turns, SSIM at equal distance."""
+    for kind, model in models(kinds, work):
+        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        folder, pca, evaluator = work / f"{kind}-{edits}", pca_of(model, kind, work), Evaluator.load(kind)
+        with progress() as bar:
+            trace_cells(model, traced(), subjects, folder, pca, evaluator, bar)
+
+
+@main.command()
+@_work
+@_kinds
 @_fresh
 def confirm(work: Path, kinds: str, fresh: int) -> None:
     """Drag and evaluate the few chosen cells on edits that had no part in the choice."""
     for kind, model in models(kinds, work):
-        bases = bases_of(model, kind, work)
+        bases = bases_of(model, kind, work, confirmation())
         subjects = study_edits(model, kind, fresh, first_seed=FRESH_SEED)
         folder = fresh_folder(work, kind, fresh)
         with progress() as bar:
@@ -161,7 +190,7 @@ def pace(work: Path, kinds: str) -> None:
     """Time a step in every space, in one run; on a quiet machine."""
     names = {space_key(cell): cell for cell in [*grid(), *confirmation()]}
     for kind, model in models(kinds, work):
-        bases = bases_of(model, kind, work)
+        bases = bases_of(model, kind, work, list(names.values()))
         charts = {name: (cell.chart(*bases), cell.settings(model.config)) for name, cell in names.items()}
         seconds = seconds_a_step(model, charts, study_edits(model, kind, LANES, first_seed=EDITS_SEED))
         (work / f"{kind}-pace.json").write_text(json.dumps(seconds, indent=1) + "\n")
@@ -181,7 +210,7 @@ def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
     shares, planes = {}, []
     ways: dict[str, list[np.ndarray]] = {"W+": [], "PCA 32, whitened": []}
     for kind, model in models(kinds, work):
-        bases = bases_of(model, kind, work)
+        bases = pca_of(model, kind, work), displacements_of(model, kind, work)
         subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
         shares[kind] = gradient_shares(model, subjects, *bases)
         ends = []

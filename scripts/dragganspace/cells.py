@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -11,17 +12,18 @@ from dragspace_jax.drag.directions import Adam
 from dragspace_jax.drag.settings import PUBLISHED_SIDE
 from dragspace_jax.drag.step_sizes import Pace, Rate, Schedule
 from dragspace_jax.drag.supervision import MotionSupervision
-from dragspace_jax.spaces import Displacement, Space, WPlus, default_layers
+from dragspace_jax.spaces import Displacement, LayerSpace, WPlus, default_layers
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import GeneratorConfig
 from scripts.dragganspace.adam_norm import AdamNorm
 
-ALL_LAYERS = 12  # of the embedded models
+ALL_LAYERS, WIDTH = 12, 128  # of the embedded models: latents of an image, numbers in each
 CAP = 150  # iterations
 FINE = 0.5  # px: the tolerance that is the same for all, beside the published one
 # Learning rates in units of W, and in standard deviations for whitened coordinates.
 PLAIN_RATES = (3e-4, 1e-3, 2e-3, 5e-3, 2e-2)
 WHITE_RATES = (3e-3, 2e-2, 5e-2, 1e-1)
+LOW_RATES = PLAIN_RATES[:4]
 LAYERS = (3, 6, 10, ALL_LAYERS)
 COMPONENTS = (8, 32)
 
@@ -120,7 +122,7 @@ class Cell:
             size = Schedule(half_life=self.half_life, slow_down=self.slow_down)
         return Method(objective=MotionSupervision(), direction=direction, size=size)
 
-    def chart(self, pca: PCA, displacements: Displacement | None) -> Space:
+    def chart(self, pca: PCA, displacements: Displacement | None) -> LayerSpace:
         """The cell's space, from bases of all components."""
         if self.space == "full":
             return WPlus(layers=self.layers)
@@ -198,6 +200,36 @@ def paces(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
         for momentum in (0.0, 0.3, 0.5)
         for pace in (2.5, 3.0, 3.5)
     ]
+
+
+def lengthened(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:
+    """Low rates in W+ and PCA, and in PCA those with which an Adam step is as long as W+'s.
+
+    Adam's steps are about ±rate in each coordinate, so their length in W goes with the root of the coordinates' number.
+    """
+    cells = []
+    for rate in LOW_RATES:
+        cells.append(Cell(space="full", layers=layers, rate=rate))
+        for components in COMPONENTS:
+            for each in (rate, as_long(rate, components)):
+                cells.append(Cell(space="pca", layers=layers, components=components, rate=each))
+    return cells
+
+
+def as_long(rate: float, components: int) -> float:
+    """The rate in PCA with which an Adam step is as long in W as one at `rate` in W+."""
+    return float(f"{rate * math.sqrt(WIDTH / components):.6g}")  # equal to what the grid calls it
+
+
+def traced() -> list[Cell]:
+    """Those whose every iteration is looked at: low and good rates by space, and equal steps by number of layers."""
+    low, good, layers = LOW_RATES[0], 1e-3, default_layers(ALL_LAYERS)
+    spaces: list[dict[str, Any]] = [{"space": "full"}, *({"space": "pca", "components": k} for k in COMPONENTS)]
+    cells = [Cell(**space, layers=layers, rate=low) for space in spaces]
+    for space in spaces:
+        rate = as_long(good, space.get("components", WIDTH))
+        cells += [Cell(**space, layers=each, rate=rate) for each in LAYERS if each != ALL_LAYERS]
+    return cells
 
 
 def confirmation(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:

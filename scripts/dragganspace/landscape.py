@@ -25,6 +25,19 @@ _PATCH = 7  # px
 _BATCH = 32
 
 
+def whole_maps(model: Generator, block: int) -> PreparedSynthesis:
+    """The model made ready to give whole maps of a block's features, one handle an image."""
+    return model.prepare(
+        block=block,
+        reach=_PATCH,
+        handles=1,
+        windows=False,
+        noise="const",
+        dtype="float32",
+        platform=jax.devices()[0].platform,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Mismatch:
     """How far the features at targets are from those of the handles at the start, for latents of one edit.
@@ -37,16 +50,7 @@ class Mismatch:
 
     @classmethod
     def of(cls, model: Generator) -> Mismatch:
-        network = model.prepare(
-            block=BLOCK,
-            reach=_PATCH,
-            handles=1,
-            windows=False,
-            noise="const",
-            dtype="float32",
-            platform=jax.devices()[0].platform,
-        )
-        return cls(network)
+        return cls(whole_maps(model, BLOCK))
 
     def patch(self, ws: jax.Array, point_yx: jax.Array) -> jax.Array:
         """Features [B, 7, 7, C] around a point [2] of latents [B, L, D]."""

@@ -6,17 +6,22 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from dragspace_jax.spaces import default_layers
 from scripts.dragganspace.cells import (
     ALL_LAYERS,
     COMPONENTS,
     LAYERS,
+    LOW_RATES,
     Cell,
     confirmation,
     grid,
+    lengthened,
     paces,
     rivals,
     schedules,
+    traced,
 )
+from scripts.dragganspace.explanations import equal_distance, equal_steps, noise
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.plots import plot_contenders, plot_rates
 from scripts.dragganspace.tables import (
@@ -30,6 +35,7 @@ from scripts.dragganspace.tables import (
     read_rows,
     steps_ratio,
 )
+from scripts.dragganspace.traces import read_traces
 
 
 def write_report(
@@ -47,6 +53,7 @@ def write_report(
     docs.mkdir(parents=True, exist_ok=True)
     claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *paces()], folders)
     parts = ["# Tables of the DragGANSpace study", "", _claims(claims, error, pace), _low_rates(claims)]
+    parts += _explained(folders)
     parts += [_confirmed(read_rows(confirmation(), fresh), pace, fine) for fine in (False, True)]
     parts += [_beyond(beyond, error, fine) for fine in (False, True)]
     (docs / "tables.md").write_text("\n".join(parts))
@@ -123,6 +130,16 @@ def _low_rates(rows: Sequence[Row]) -> str:
                     )
         parts += [f"{title}:", "", markdown(("layers", "space", *(f"{rate:g}" for rate in rates)), lines)]
     return "\n".join(parts)
+
+
+def _explained(folders: Sequence[Path]) -> list[str]:
+    traces = read_traces(traced(), folders)
+    low = [row for row in traces if row.cell.rate == LOW_RATES[0]]
+    good = [row for row in traces if row.cell.rate != LOW_RATES[0]]
+    parts = [equal_steps(read_rows(lengthened(), folders))]
+    if len(traces) == len(traced()):
+        parts += [noise([*low, *good]), equal_distance(good, default_layers(ALL_LAYERS))]
+    return parts
 
 
 def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:

@@ -35,7 +35,7 @@ def run_cells(
     task = progress.add_task(f"{folder.name}: drags", total=len({c.key for c in missing}) * len(edits))
     for group in by_program(missing):
         found: dict[str, dict[int, DragResult]] = {cell.key: {} for cell in group}
-        for result in drag_many(model, _requests(model, group, edits, bases), lanes=LANES):
+        for result in drag_many(model, requests(model, group, edits, bases), lanes=LANES):
             key, number = result.id.rsplit("/", 1)
             found[key][int(number)] = result
             progress.update(task, advance=1, description=f"{folder.name}: {key}")
@@ -43,9 +43,10 @@ def run_cells(
                 _keep(folder / f"{key}.npz", found.pop(key))
 
 
-def _requests(
+def requests(
     model: Generator, cells: Sequence[Cell], edits: Sequence[StudyEdit], bases: tuple[PCA, Displacement | None]
 ) -> Iterator[EditRequest]:
+    """Every edit in every cell, `id` being the cell's key and the edit's number."""
     for cell in cells:
         space, settings = cell.chart(*bases), cell.settings(model.config)
         for number, edit in enumerate(edits):

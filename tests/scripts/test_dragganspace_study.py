@@ -15,11 +15,29 @@ from dragspace_jax.drag import DragResult, EditRequest, Outcome, drag_many
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.stylegan2 import Generator, Latents
 from scripts.dragganspace import runs
-from scripts.dragganspace.cells import Cell, by_program, confirmation, grid, paces, rivals, schedules
+from scripts.dragganspace.cells import (
+    COMPONENTS,
+    LOW_RATES,
+    Cell,
+    as_long,
+    by_program,
+    confirmation,
+    grid,
+    lengthened,
+    paces,
+    rivals,
+    schedules,
+    traced,
+)
 from scripts.dragganspace.edits import StudyEdit
+from scripts.dragganspace.equal_distance import LEFT, between
+from scripts.dragganspace.explanations import equal_distance, equal_steps, noise
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
+from scripts.dragganspace.noise import Noise, cosines, path_ratio
 from scripts.dragganspace.tables import Row, best_rates, read_rows, steps_ratio
+from scripts.dragganspace.traces import FIGURES as TRACED_FIGURES
+from scripts.dragganspace.traces import path_of
 
 
 def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> Row:
@@ -30,7 +48,7 @@ def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> 
 
 
 def test_every_cell_has_files_of_its_own() -> None:
-    cells = {*grid(), *rivals(), *schedules(), *paces()}
+    cells = {*grid(), *rivals(), *schedules(), *paces(), *lengthened()}
     assert len({cell.key for cell in cells}) == len(cells)
     assert sum(map(len, by_program(cells))) == len(cells)
 
@@ -72,7 +90,9 @@ def test_figures_are_read_from_folders_of_now_and_before(folder: str, tmp_path: 
 def test_keys_and_blocks_are_those_of_the_study_as_it_was_run() -> None:
     cell = Cell(space="pca", components=32, power=1.0, layers=6, rate=0.02, solver="adam-norm", momentum=0.5, pace=2.0)
     assert cell.key == "pca32w1-n6-adam-norm-m0.5-lr0.02-pace2"
-    assert {cell.block for cell in (*grid(), *rivals(), *schedules(), *paces(), *confirmation())} == {64}
+    assert {
+        cell.block for cell in (*grid(), *rivals(), *schedules(), *paces(), *lengthened(), *traced(), *confirmation())
+    } == {64}
 
 
 def test_a_cell_has_a_pace_or_a_schedule(tiny_generator: Generator) -> None:
@@ -138,3 +158,57 @@ def test_directions_and_step_sizes_of_the_study_run(tiny_generator: Generator) -
     np.testing.assert_allclose(slowed.max(), 0.025, rtol=1e-3)  # 11 px are left
     assert adam.max() < halved.max() < longer.max()
     np.testing.assert_allclose(paced, norm / 8, rtol=1e-3, atol=1e-6)  # so slow a pace shortens a step as far as it may
+
+
+def test_scaled_rates_are_the_same_cells_as_the_grid_s() -> None:
+    assert as_long(1e-3, 32) == 2e-3
+    assert as_long(3e-4, 8) == 1.2e-3
+    assert Cell(space="pca", layers=6, components=32, rate=as_long(1e-3, 32)) in grid()
+
+
+def test_a_zigzag_has_a_long_path_and_cosines_below_zero() -> None:
+    moved = np.array([[1.0, 0.5], [-1.0, 0.5], [1.0, 0.5], [-1.0, 0.5]])
+    assert path_ratio(moved) == pytest.approx(4 * np.sqrt(1.25) / 2)
+    np.testing.assert_allclose(cosines(moved), -0.6)
+    np.testing.assert_allclose(cosines(np.ones((3, 2))), 1.0)
+
+
+def test_figures_are_compared_where_a_landmark_is_equally_far() -> None:
+    left = np.array([1.0, 0.8, 0.4, 0.1, 0.3])
+    assert between(left, 0.5, [0.9, 0.7]) == pytest.approx(0.75)  # three quarters of the way from 0.8 to 0.4
+    assert between(left, 0.25, [0.7, 0.6]) == pytest.approx(0.65)
+
+
+def test_the_gradient_of_a_trace_is_the_one_that_the_drag_went_down(tiny_generator: Generator) -> None:
+    cell = Cell(space="full", layers=6, rate=0.05, momentum=0.0, block=32)
+    settings = dataclasses.replace(cell.settings(tiny_generator.config), steps=3, tolerance=0.1)
+    request = EditRequest(
+        latents=np.ones((8, 16)), handles_yx=[[9, 9]], targets_yx=[[9, 20]], space=WPlus(layers=6), settings=settings
+    )
+    (result,) = drag_many(tiny_generator, [request], trace=True)
+    path = path_of(result)
+    assert path.shape == (4, 8, 16)
+    measured = Noise.of(tiny_generator, settings)
+    ((first, *_),) = measured.gradients([result], [path])
+    large = np.abs(first[:6]) > 1e-3 * np.abs(first).max()
+    assert large.mean() > 0.5
+    # Adam's first step is the rate against the sign of each coordinate's gradient.
+    np.testing.assert_allclose((path[1] - path[0])[:6][large], -0.05 * np.sign(first[:6][large]), rtol=1e-2)
+    figures = measured.figures([result], [path], WPlus(layers=6))
+    assert figures["path"] >= 1.0
+    assert -1.0 <= figures["cosine"] <= 1.0
+
+
+def test_tables_say_what_the_steps_and_the_layers_bring() -> None:
+    spread = np.linspace(-1, 1, 8)
+    rows = [Row(cell, {name: np.full(8, 20.0) + spread for name in FIGURES}) for cell in lengthened()]
+    lines = equal_steps(rows).splitlines()
+    assert sum(line.count("1.00 (1.00–1.00)") for line in lines) == 2 * len(COMPONENTS) * len(LOW_RATES)
+    assert equal_steps(rows[1:]) == ""
+    traces = [
+        Row(cell, {name: np.full(8, 0.1 * cell.layers) + 0.01 * spread for name in TRACED_FIGURES}) for cell in traced()
+    ]
+    assert len(noise(traces).splitlines()) == 6 + len(traced())
+    good = [row for row in traces if row.cell.rate != LOW_RATES[0]]
+    table = equal_distance(good, 6)
+    assert table.count("-0.3000 ± 0.0000") == 3 * len(LEFT)  # 3 layers against 6, in each space

@@ -1,0 +1,112 @@
+"""Whether low rates fail for noise: how the gradient turns from iteration to iteration, and where the drag goes.
+
+A gradient that is mostly noise points elsewhere every time: cosines of successive ones are small, the path is much
+longer than what it comes to, and the handle goes back and forth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dragspace_jax.drag import DragResult, DragSettings, Outcome
+from dragspace_jax.drag.motion import motion_loss
+from dragspace_jax.spaces import LayerSpace
+from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.stylegan2 import Generator, Latents
+from dragspace_jax.stylegan2.network import PreparedSynthesis
+from scripts.dragganspace.landscape import whole_maps
+
+FIGURES = ("cosine", "path", "approach", "scatter", "away")
+"""One number a drag: mean cosine of successive gradients in the space's coordinates, length of the path in W over that
+of the displacement, px that the tracked handle comes nearer in an iteration, their standard deviation, and the share
+of iterations that lead away."""
+_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """Figures of drags with traces.
+
+    Attributes:
+      network: made ready to give whole maps.
+      settings: of the drags, resolved.
+    """
+
+    network: PreparedSynthesis
+    settings: DragSettings
+
+    @classmethod
+    def of(cls, model: Generator, settings: DragSettings) -> Noise:
+        assert settings.feature_block is not None  # the settings are resolved
+        return cls(whole_maps(model, settings.feature_block), settings)
+
+    def gradient(self, ws: jax.Array, handles_yx: jax.Array, targets_yx: jax.Array) -> jax.Array:
+        """Of the motion loss by latents ws [B, L, D] of handles [B, 2] as tracked there: [B, L, D]."""
+        count, side = ws.shape[0], self.network.grid.side
+        image, there = jnp.arange(count, dtype=jnp.int32), jnp.ones(count, bool)
+        assert self.settings.tolerance is not None  # likewise
+        tolerance = jnp.full(count, self.settings.tolerance)
+        radius = self.settings.pixels(self.settings.radius_motion, side)
+
+        def loss(ws: jax.Array) -> jax.Array:
+            reader = self.network.features(self.network.styles(Latents(ws=ws)), handles_yx, image)
+            return jnp.sum(motion_loss(reader, handles_yx, targets_yx, there, radius, tolerance))
+
+        return jax.grad(loss)(ws)
+
+    def figures(self, results: list[DragResult], paths: list[np.ndarray], space: LayerSpace) -> dict[str, np.ndarray]:
+        """{name: [E]} of `FIGURES`; nan where a drag is too short to have it.
+
+        Args:
+          results: the drags, with their traces, T iterations each.
+          paths: [T + 1, L, D] each, the latents at the start and after every iteration.
+          space: that they moved in.
+        """
+        layers, pulls = space.layers, self.gradients(results, paths)
+        found: dict[str, list[float]] = {name: [] for name in FIGURES}
+        for result, path, pull in zip(results, paths, pulls, strict=True):
+            updates = result.steps - (result.outcome == Outcome.REACHED)
+            x = in_coordinates(pull[:updates, :layers], space)
+            moved = np.diff(path[: updates + 1, :layers].reshape(updates + 1, -1), axis=0)
+            assert result.trace is not None
+            left = np.linalg.norm(result.trace.handles_yx[:, 0] - np.asarray(result.targets_yx)[0], axis=1)
+            nearer = -np.diff(left)
+            found["cosine"].append(float(np.mean(cosines(x))) if updates > 1 else np.nan)
+            found["path"].append(path_ratio(moved) if updates else np.nan)
+            found["approach"].append(float(nearer.mean()) if len(nearer) else np.nan)
+            found["scatter"].append(float(nearer.std()) if len(nearer) else np.nan)
+            found["away"].append(float(np.mean(nearer < 0)) if len(nearer) else np.nan)
+        return {name: np.array(values) for name, values in found.items()}
+
+    def gradients(self, results: list[DragResult], paths: list[np.ndarray]) -> list[np.ndarray]:
+        """The gradients [T, L, D] of every drag, computed together."""
+        gradient = jax.jit(self.gradient)
+        traces = [result.trace for result in results]
+        ws = np.concatenate([path[:-1] for path in paths]).astype(np.float32)
+        handles = np.concatenate([trace.handles_yx[:, 0] for trace in traces if trace is not None])
+        targets = np.concatenate([np.repeat(np.asarray(r.targets_yx), r.steps, 0) for r in results])
+        rows = np.minimum(np.arange(len(ws) + -len(ws) % _BATCH), len(ws) - 1).reshape(-1, _BATCH)
+        found = [np.asarray(gradient(ws[row], handles[row], targets[row].astype(np.float32))) for row in rows]
+        return np.split(np.concatenate(found)[: len(ws)], np.cumsum([result.steps for result in results])[:-1])
+
+
+def in_coordinates(gradient: np.ndarray, space: LayerSpace) -> np.ndarray:
+    """Gradients by latents [T, n, D] → by a space's coordinates [T, K]; of W+ and PCA."""
+    if isinstance(space, PCA):
+        gradient = gradient @ np.asarray(space.components).T * np.asarray(space.scale)
+    return gradient.reshape(len(gradient), -1)
+
+
+def cosines(vectors: np.ndarray) -> np.ndarray:
+    """Of each of [T, K] with the next: [T - 1]."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    return np.sum(vectors[1:] * vectors[:-1], 1) / np.maximum(lengths[1:] * lengths[:-1], 1e-30)
+
+
+def path_ratio(moved: np.ndarray) -> float:
+    """Length of all steps [T, K] over the length of their sum."""
+    return float(np.linalg.norm(moved, axis=1).sum() / max(np.linalg.norm(moved.sum(0)), 1e-30))
