@@ -88,6 +88,10 @@ class Objective(Protocol):
         """What it carries from iteration to iteration, before the first: arrays [B, ...], and `ByHandle`s."""
         ...
 
+    def blank(self, lanes: Lanes) -> Terms:
+        """Zeros in the shapes of its terms, so that nobody has to trace a network for them."""
+        ...
+
     def evaluate(
         self,
         network: Network,

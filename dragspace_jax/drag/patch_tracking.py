@@ -58,6 +58,10 @@ class PatchTracking:
             "residual": ByHandle(jnp.zeros(handles.shape[0])),
         }
 
+    def blank(self, lanes: Lanes) -> Terms:
+        """loss [B] and handles [N, 2]."""
+        return Terms(loss=jnp.zeros(lanes.count), handles=jnp.zeros_like(lanes.handles.start_yx))
+
     def evaluate(
         self,
         network: Network,

@@ -43,6 +43,10 @@ class MotionSupervision:
             carry["features"] = jnp.zeros((lanes.count, size, size, network.channels))
         return carry
 
+    def blank(self, lanes: Lanes) -> Terms:
+        """loss [B]."""
+        return Terms(loss=jnp.zeros(lanes.count))
+
     def evaluate(
         self,
         network: Network,

@@ -135,6 +135,9 @@ class ImageMatch:
     def init(self, network: Network, lanes: Lanes) -> tuple[()]:
         return ()
 
+    def blank(self, lanes: Lanes) -> Terms:
+        return Terms(loss=jnp.zeros(lanes.count))
+
     def evaluate(
         self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: Any, first: jax.Array
     ) -> tuple[Terms, tuple[Any, Progress]]:
@@ -157,6 +160,9 @@ class Positions:
 
     def init(self, network: Network, lanes: Lanes) -> tuple[()]:
         return ()
+
+    def blank(self, lanes: Lanes) -> Terms:
+        return Terms(loss=jnp.zeros(lanes.count), handles=jnp.zeros_like(lanes.handles.start_yx))
 
     def evaluate(
         self, network: Any, lanes: Lanes, styles: Styles, image: jax.Array, carry: Any, first: jax.Array
