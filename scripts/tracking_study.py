@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 import dragspace_jax as ds
 from dragspace_jax.critters import ATTRIBUTES, KINDS
-from dragspace_jax.critters.attributes import NAMES, unsquashed
+from dragspace_jax.critters.attributes import NAMES, SPREAD, unsquashed
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.mapping import normalise_second_moment
@@ -62,9 +62,6 @@ class World:
         wanted = (ndtri(share) - ndtri(known.centre)) / SPREAD
         now = np.append(edit.ws[0], 1.0) @ self.read[:, index]
         return (edit.ws + (wanted - now) * self.towards[index]).astype(np.float32)
-
-
-SPREAD = 0.82  # of the normal distribution that squashes the world's variables
 
 
 def found(model: Generator, edits: list[StudyEdit], after: np.ndarray, block: int, arm: int) -> np.ndarray:

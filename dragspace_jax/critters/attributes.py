@@ -63,8 +63,8 @@ COLOURS = ("eye_hue", "fur_hue", "fur_lightness", "patch", "blaze", "background_
 """The attributes that move nothing."""
 # Left and right sides of a face mostly do the same thing; a wink is the exception.
 _PAIRS = (("ear_left_raise", "ear_right_raise", 0.5), ("eye_opening_left", "eye_opening_right", 0.45))
-# Spread of the Gaussian that the normal distribution function squashes: below 1 keeps the ends of a range rare.
-_SPREAD = 0.82
+SPREAD = 0.82
+"""Of the Gaussian that the normal distribution function squashes: below 1 keeps the ends of a range rare."""
 
 
 def named(attributes: jax.Array) -> dict[str, jax.Array]:
@@ -121,6 +121,6 @@ def unsquashed(z: jax.Array) -> jax.Array:
 def entangle(z: jax.Array) -> jax.Array:
     """Attributes [B, A], each within its range, of Gaussian vectors z [B, 32]."""
     weights = _weights()
-    share = jax.scipy.special.ndtr(_SPREAD * unsquashed(z) + weights["quantile"][None])
+    share = jax.scipy.special.ndtr(SPREAD * unsquashed(z) + weights["quantile"][None])
     low, high = jnp.asarray(weights["low"][None]), jnp.asarray(weights["high"][None])
     return low + (high - low) * share

@@ -70,7 +70,11 @@ class LeastChange:
         targets_yx: Float32[np.ndarray, "n 2"],
         region: Bool[np.ndarray, "H W"] | None,
     ) -> dict[str, np.ndarray]:
-        """The metric's axes, in principal components of W, and how far to follow it; other spaces have no metric."""
+        """The metric's axes, in principal components of W, and how far to follow it; other spaces have no metric.
+
+        Returns:
+          rotation [K, K] and spectrum [K], as in `Axes`, and stretch [2]: how far at no ease and at all of it.
+        """
         if not isinstance(space, PCA):
             return {}
         stretch = (1.0, self.stretch) if region is None else (self.within, self.within)
