@@ -186,6 +186,11 @@ def compares_everywhere(settings: DragSettings) -> bool:
     return settings.method is None or isinstance(settings.method.objective, MotionSupervision)
 
 
+def resolved_settings(settings: DragSettings, config: Any, *, region: bool) -> DragSettings:
+    """Settings resolved for edits that say what may change, by a region or a mask, or for those that do not."""
+    return settings.resolved(config, masked=region and compares_everywhere(settings), region=region)
+
+
 def published_method(settings: DragSettings, side: int) -> Method:
     """Motion supervision by Adam, at the settings' pace or rate, for images of `side` pixels."""
     size = Pace(side=side) if settings.pace > 0 else Rate()
