@@ -31,6 +31,7 @@ from dragspace_jax.critters import KINDS
 from dragspace_jax.critters.evaluator import Evaluator
 from scripts.dragganspace.edits import study_edits
 from scripts.least_change.own_model import compared
+from scripts.least_change.pictures import rows_of, save_sheet
 from scripts.least_change.scores import scores, table
 from scripts.least_change.solvers import SOLVERS, dragged
 
@@ -48,17 +49,21 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
         return {name: stored[name] for name in stored.files}
 
 
-def with_truth(out: Path, count: int, half: str, handles: int, names: tuple[str, ...], *, realism: bool) -> str:
-    """The table of the embedded models' edits; their figures go to `edits.csv`."""
+def with_truth(
+    out: Path, count: int, half: str, handles: int, names: tuple[str, ...], *, realism: bool, pictures: int
+) -> str:
+    """The table of the embedded models' edits; their figures go to `edits.csv`, some of their pictures to a sheet."""
     evaluator = Evaluator.load(*KINDS)
     solvers = [solver for solver in SOLVERS if not names or solver.name in names]
     part = f"{half}-{count}" if handles == 1 else f"{half}-{count}-{handles}-handles"
     parts: dict[str, list[dict[str, np.ndarray]]] = {solver.name: [] for solver in solvers}
     changes: list[str] = []
+    rows: list[tuple[str, list[np.ndarray]]] = []
     for kind in KINDS:
         model = ds.load(f"critters-{kind}")
         edits = study_edits(model, kind, count // len(KINDS), first_seed=SEED[half], handles=handles)
         changes += [edit.name for edit in edits]
+        moved: dict[str, np.ndarray] = {}
         for solver in track(solvers, description=kind):
             path = out / f"{part}-{kind}-{solver.name.replace(' ', '-').replace(',', '')}.npz"
             done = kept(path, partial(dragged, solver, model, edits))
@@ -67,6 +72,9 @@ def with_truth(out: Path, count: int, half: str, handles: int, names: tuple[str,
                 partial(scores, model, kind, evaluator, edits, done, realism=realism),
             )
             parts[solver.name].append(scored)
+            if solver.recipe:
+                moved[solver.name] = done["ws"]
+        rows += rows_of(model, kind, edits, moved, pictures) if pictures else []
     found = {name: {key: np.concatenate([p[key] for p in each]) for key in each[0]} for name, each in parts.items()}
     text = table(found, np.array(changes))
     with (out / "edits.csv").open("w", newline="") as file:
@@ -75,6 +83,8 @@ def with_truth(out: Path, count: int, half: str, handles: int, names: tuple[str,
         for name, figures in found.items():
             for row, edit in enumerate(changes):
                 writer.writerow([name, edit, *(f"{figures[column][row]:.6g}" for column in figures)])
+    if rows:
+        save_sheet(rows, ["start", *(solver.name for solver in solvers if solver.recipe), "truth"], out / "sheet.png")
     return text
 
 
@@ -90,6 +100,7 @@ def with_truth(out: Path, count: int, half: str, handles: int, names: tuple[str,
 )
 @click.option("--solver", "names", multiple=True, type=click.Choice([s.name for s in SOLVERS]), help="Only these.")
 @click.option("--realism/--no-realism", default=True, help="Search the nearest drawings: some two seconds an edit.")
+@click.option("--pictures", default=0, help="Edits of each model, by number, that sheet.png shows.")
 @click.option("--model", help="A model of your own, with --edits: by every recipe, without a truth.")
 @click.option("--edits", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its edits, JSON lines.")
 def main(
@@ -99,6 +110,7 @@ def main(
     handles: int,
     names: tuple[str, ...],
     realism: bool,
+    pictures: int,
     model: str | None,
     edits: Path | None,
 ) -> None:
@@ -109,7 +121,7 @@ def main(
     if model is not None and edits is not None:
         text = compared(model, edits)
     else:
-        text = with_truth(out, count, half, handles, names, realism=realism)
+        text = with_truth(out, count, half, handles, names, realism=realism, pictures=pictures)
     (out / "table.md").write_text(text)
     click.echo(text)
 
