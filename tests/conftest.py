@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -58,6 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
+
+# Tracing makes millions of objects that hold each other; looking through all of them, and through what is imported, for
+# garbage would take an eighth of the tests' time.
+gc.freeze()
+gc.set_threshold(100_000, 20, 20)
 
 _DEAR = (
     "parity/test_generator_cases", "parity/test_generator_parity", "parity/test_drag_cases", "critters/test_realism",
