@@ -19,6 +19,7 @@ import dragspace_jax as ds
 from dragspace_jax.cli.main import main
 from dragspace_jax.drag.metric import model_metric
 from dragspace_jax.inputs import seed_latents
+from dragspace_jax.spaces import PCA
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -101,9 +102,11 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def measured() -> None:
     """The metric of the examples' model, kept before they ask for it: with all optimisations it takes half the time."""
     model = ds.load("critters-dog")
+    space = ds.recipe("least-change", model).space
+    assert isinstance(space, PCA)
     jax.config.update("jax_disable_most_optimizations", False)
     try:
-        model_metric(model, ds.recipe("least-change", model).space)
+        model_metric(model, space)
     finally:
         jax.config.update("jax_disable_most_optimizations", True)
 

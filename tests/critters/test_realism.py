@@ -6,12 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from dragspace_jax.critters import LATENT_DIM, entangle
+from dragspace_jax.critters import LATENT_DIM, entangle, realism
 from dragspace_jax.critters.predictor import SIDE, PredictorError, load_predictor
 from dragspace_jax.critters.realism import nearest_drawing
-from tests.critters.drawings import drawing, filled
+from tests.critters.drawings import OPTIONS, drawing, filled
 
-pytestmark = pytest.mark.usefixtures("optimised")  # the search takes longer than compiling it
+
+@pytest.fixture(autouse=True)
+def _optimised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search as it compiles by default: it takes longer than compiling it."""
+    search = jax.jit(realism._search.__wrapped__, static_argnums=(0, 3), compiler_options=OPTIONS)
+    monkeypatch.setattr(realism, "_search", search)
 
 
 def test_a_drawing_finds_itself_and_a_mixture_of_two_does_not():
