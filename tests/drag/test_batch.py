@@ -32,7 +32,7 @@ def test_no_retrace_after_the_first_chunk(tiny_generator: Generator, monkeypatch
     traced = []
     original = supervision.motion_loss
     monkeypatch.setattr(supervision, "motion_loss", lambda *args: traced.append(1) or original(*args))
-    settings = dataclasses.replace(SETTINGS, radius_motion=31.0)  # a program that no other test runs
+    settings = dataclasses.replace(SETTINGS, feature_block=8, radius_motion=31.0)  # a program that no other test runs
     batch = drag_many(tiny_generator, requests(tiny_generator, 24, settings), lanes=4, chunk=3)
     results = iter(batch)
     next(results)
