@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import jax
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from tests.critters.drawings import OPTIONS, drawing, filled
 @pytest.fixture(autouse=True)
 def _optimised(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search as it compiles by default: it takes longer than compiling it."""
-    search = jax.jit(realism._search.__wrapped__, static_argnums=(0, 3), compiler_options=OPTIONS)
+    search = jax.jit(inspect.unwrap(realism._search), static_argnums=(0, 3), compiler_options=OPTIONS)
     monkeypatch.setattr(realism, "_search", search)
 
 
