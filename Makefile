@@ -18,8 +18,9 @@ demo: $(INSTALLED)
 	$(BIN)/dragspace demo --out out/demo
 
 # XLA's older code for fused loops compiles most tests in half the time, drawings of critters in ten times as much;
-# parity holds what users run. With two processes on two cores nothing is won by compiling a program in 32 parts.
-APART := tests/parity tests/critters
+# parity holds what users run, but for the cases that it runs without optimisations. With two processes on two cores
+# nothing is won by compiling a program in 32 parts.
+APART := $(filter-out %_cases.py,$(wildcard tests/parity/test_*.py)) tests/critters
 WHOLE := --xla_cpu_parallel_codegen_split_count=1
 test: lint
 	XLA_FLAGS="$(WHOLE) --xla_cpu_use_fusion_emitters=false" $(PYTEST) $(addprefix --ignore ,$(APART))

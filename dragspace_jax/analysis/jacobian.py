@@ -83,8 +83,11 @@ def _gram(
 
 def _forward(image: Callable[[jax.Array], jax.Array], at: jax.Array, weights: jax.Array) -> jax.Array:
     """[G, K, K] of J by columns."""
-    columns = jax.lax.map(lambda t: jax.jvp(image, (at,), (t,))[1], jnp.eye(at.shape[0]), batch_size=TOGETHER)
-    flat = columns.reshape(at.shape[0], -1)
+    count = at.shape[0]
+    # Filled up with zeros, or the rest would be a program of its own.
+    tangents = jnp.eye(math.ceil(count / TOGETHER) * TOGETHER, count)
+    columns = jax.lax.map(lambda t: jax.jvp(image, (at,), (t,))[1], tangents, batch_size=TOGETHER)[:count]
+    flat = columns.reshape(count, -1)
 
     def one(weight: jax.Array) -> jax.Array:
         by_number = jnp.broadcast_to(weight[:, :, None], columns.shape[1:]).reshape(-1)

@@ -16,9 +16,10 @@ from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_points
 from dragspace_jax.critters.evaluator import species_of
-from dragspace_jax.drag import EditRequest, drag_one, make_edit
+from dragspace_jax.drag import EditRequest, make_edit
 from dragspace_jax.drag.edit import resolved_settings
 from dragspace_jax.drag.recipes import settings_of, space_of
+from dragspace_jax.drag.single import drag_made
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents, read_mask, seed_latents
 from dragspace_jax.results import Pictures, loading_ahead, refuse_drag, write_drag
@@ -137,17 +138,7 @@ def drag(
                 far = np.linalg.norm(targets_yx - handles_yx, axis=1).max()
                 bar.update(task, completed=iteration, description=f"dragging, {far:.1f} px to go")
 
-            result = drag_one(
-                generator,
-                start,
-                handles_yx,
-                targets_yx,
-                mask=stays,
-                region=free,
-                space=space,
-                settings=settings,
-                on_progress=show,
-            )
+            result = drag_made(generator, edit, on_progress=show)
         write_drag(out, result, pictures=pictures, details=details)
     if np.abs(result.start.ws - start.ws).max() > 1e-4:
         click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")

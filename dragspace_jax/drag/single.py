@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
-from dragspace_jax.drag.edit import EditRequest, make_edit
+from dragspace_jax.drag.edit import Edit, EditRequest, make_edit
 from dragspace_jax.drag.many import DEFAULT_CHUNK
 from dragspace_jax.drag.pool import Pool, Work
 from dragspace_jax.drag.programs import programs_of
@@ -68,6 +68,13 @@ def drag_one(
         ),
         recipe,
     )
+    return drag_made(model, edit, on_progress=on_progress)
+
+
+def drag_made(
+    model: Model, edit: Edit, *, on_progress: Callable[[int, Float32[np.ndarray, "N 2"]], None] | None = None
+) -> DragResult:
+    """`drag_one` of an edit that `make_edit` has made for the model."""
     device = min((d for leaf in jax.tree.leaves(model) for d in leaf.devices()), key=lambda d: d.id)
     programs = programs_of(edit, (device,), DEFAULT_CHUNK, True)
     pool = Pool(model, edit, lanes=1, handles=len(edit.handles_yx), programs=programs, work=Work())

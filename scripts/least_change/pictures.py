@@ -38,7 +38,7 @@ def rows_of(
     after = [to_uint8(render_images(model, ws[:count])) for ws in done.values()]
     rows = []
     for number, edit in enumerate(first):
-        start = np.asarray(draw_points(starts[number], edit.handles_yx, edit.targets_yx))
+        start = np.asarray(draw_points(starts[number], edit.handles_yx[:, ::-1], edit.targets_yx[:, ::-1]))
         truth = to_uint8(np.asarray(draw(jnp.asarray(edit.wanted))))[0]
         name = f"{kind}: {edit.name.replace('_', ' ')}"
         rows.append((name, [start, *(images[number] for images in after), truth]))

@@ -12,6 +12,8 @@ from dragspace_jax.benchmarks.torch_reference.torch_stylegan2 import Generator
 from dragspace_jax.checkpoint import load, load_discriminator
 from dragspace_jax.convert import convert
 from dragspace_jax.convert.names import discriminator_shapes, generator_shapes
+from dragspace_jax.stylegan2.discriminator import Discriminator as OurDiscriminator
+from dragspace_jax.stylegan2.generator import Generator as OurGenerator
 from tests.parity.torch_discriminator import Discriminator
 
 from . import write_nvlabs, write_rosinality, write_tensorflow
@@ -23,6 +25,21 @@ CONFIGS = {
     "labels": small_generator(c_dim=4, embed_features=5),
     "filter": small_generator(resample_filter=(1.0, 1.61803, 1.61803, 1.0)),
 }
+
+
+@jax.jit
+def outputs(
+    generator: OurGenerator, z: jax.Array, label: jax.Array | None
+) -> tuple[jax.Array, jax.Array | None, dict[int, jax.Array]]:
+    """Latents, image and features of all blocks."""
+    ws = generator.mapping(z, label, psi=0.6)
+    made = generator.synthesis(ws, features=generator.config.block_resolutions)
+    return ws, made.image, made.features
+
+
+@jax.jit
+def logits(discriminator: OurDiscriminator, images: jax.Array, label: jax.Array) -> jax.Array:
+    return discriminator(images, label)
 
 
 def arrays_of(network: torch.nn.Module, names) -> dict[str, np.ndarray]:
@@ -60,13 +77,12 @@ def test_images_and_features(tmp_path, name, kind):
         expected = reference.synthesis(ws)
     generator = load(tmp_path / "model")
     with jax.default_matmul_precision("highest"):
-        found_ws = generator.mapping(jnp.asarray(z), None if label is None else jnp.asarray(label), psi=0.6)
-        found = generator.synthesis(found_ws, features=config.block_resolutions)
-    assert found.image is not None
+        found_ws, image, found = outputs(generator, jnp.asarray(z), None if label is None else jnp.asarray(label))
+    assert image is not None
     close(np.asarray(found_ws), ws)
-    close(np.asarray(found.image).transpose(0, 3, 1, 2), expected.image)
+    close(np.asarray(image).transpose(0, 3, 1, 2), expected.image)
     for resolution, features in expected.features.items():
-        close(np.asarray(found.features[resolution]).transpose(0, 3, 1, 2), features)
+        close(np.asarray(found[resolution]).transpose(0, 3, 1, 2), features)
 
 
 @pytest.mark.parametrize("kind", ["nvlabs", "tensorflow"])
@@ -91,5 +107,6 @@ def test_logits(tmp_path, kind, architecture, taps):
     with torch.no_grad():
         expected = reference(torch.from_numpy(images), torch.from_numpy(label))
     with jax.default_matmul_precision("highest"):
-        found = load_discriminator(tmp_path / "model")(jnp.asarray(images.transpose(0, 2, 3, 1)), jnp.asarray(label))
+        ours = load_discriminator(tmp_path / "model")
+        found = logits(ours, jnp.asarray(images.transpose(0, 2, 3, 1)), jnp.asarray(label))
     close(np.asarray(found), expected)

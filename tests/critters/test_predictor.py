@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from dragspace_jax.critters import ATTRIBUTES, KINDS, LANDMARKS, LATENT_DIM, SEGMENTS, Picture, entangle, render
+from dragspace_jax.critters import ATTRIBUTES, KINDS, LANDMARKS, LATENT_DIM, SEGMENTS, Picture, entangle
 from dragspace_jax.critters.predictor import (
     SIDE,
     Prediction,
@@ -21,8 +21,9 @@ from dragspace_jax.critters.predictor import (
 )
 from dragspace_jax.critters.segments import named_region
 from dragspace_jax.drag.region import grown_region
+from tests.critters.drawings import BATCH, drawing
 
-COUNT = 8  # pictures of each kind
+COUNT = BATCH  # pictures of each kind
 SLACK = 1.5  # how much worse than the card so few pictures may be
 WEIGHTS = Path(str(importlib.resources.files("dragspace_jax.critters"))) / "weights" / "predictor.npz"
 
@@ -36,7 +37,7 @@ def predictor() -> Predictor:
 def pictures() -> Picture:
     """COUNT dogs, then COUNT cats, of latents that no training saw."""
     attributes = entangle(jax.random.normal(jax.random.key(31_415), (COUNT, LATENT_DIM)))
-    parts = [jax.jit(render, static_argnums=(0, 2))(kind, attributes, SIDE) for kind in KINDS]
+    parts = [drawing(kind, SIDE)(attributes) for kind in KINDS]
     return jax.tree.map(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves]), *parts)
 
 

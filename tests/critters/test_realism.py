@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
+
 import jax
 import numpy as np
 import pytest
 
-from dragspace_jax.critters import LATENT_DIM, entangle, render
+from dragspace_jax.critters import LATENT_DIM, entangle, realism
 from dragspace_jax.critters.predictor import SIDE, PredictorError, load_predictor
 from dragspace_jax.critters.realism import nearest_drawing
+from tests.critters.drawings import OPTIONS, drawing, filled
 
-pytestmark = pytest.mark.usefixtures("optimised")  # the search takes longer than compiling it
+
+@pytest.fixture(autouse=True)
+def _optimised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search as it compiles by default: it takes longer than compiling it."""
+    search = jax.jit(inspect.unwrap(realism._search), static_argnums=(0, 3), compiler_options=OPTIONS)
+    monkeypatch.setattr(realism, "_search", search)
 
 
 def test_a_drawing_finds_itself_and_a_mixture_of_two_does_not():
     attributes = entangle(jax.random.normal(jax.random.key(5), (2, LATENT_DIM)))
-    drawn = np.asarray(jax.jit(render, static_argnums=(0, 2))("cat", attributes, SIDE).image)
+    drawn = np.asarray(drawing("cat", SIDE)(filled(attributes)).image)[:2]
     images = np.stack([drawn[0], drawn[1], drawn.mean(0)])
     found, errors = nearest_drawing(load_predictor(), "cat", images)
     assert found.shape == (3, attributes.shape[1])
     assert errors[:2].max() < 5e-4
     assert errors[2] > 5e-3
-    redrawn = np.asarray(jax.jit(render, static_argnums=(0, 2))("cat", found[:2], SIDE).image)
+    redrawn = np.asarray(drawing("cat", SIDE)(filled(found[:2])).image)[:2]
     np.testing.assert_allclose(np.square(redrawn - drawn).mean((1, 2, 3)), errors[:2], rtol=0.05, atol=1e-6)
 
 

@@ -1,6 +1,6 @@
 """Pictures of critters: shapes, sides, landmarks on their parts, and attributes that move what they name."""
 
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from dragspace_jax.critters import ATTRIBUTES, KINDS, LANDMARKS, LATENT_DIM, SEGMENTS, entangle, render
+from tests.critters import drawings
+from tests.critters.drawings import BATCH, filled
 
-SIZE = 96
-BATCH = 12
+SIZE = 64
 NAMES = [attribute.name for attribute in ATTRIBUTES]
 MIDDLE = np.array([(attribute.low + attribute.high) / 2 for attribute in ATTRIBUTES], np.float32)
 
@@ -26,13 +27,8 @@ CHANGES: tuple[dict[str, float], ...] = (
 """What the tests ask of the middle animal: fewer than a batch, so that one drawing serves them all."""
 
 
-# Compiling a drawing with all optimisations costs 2 s more, and each of its ten runs takes 2 s less.
-OPTIONS = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
-
-
-@cache
 def drawing(kind: str, resolution: int = SIZE):
-    return jax.jit(partial(render, kind, resolution=resolution), compiler_options=OPTIONS)
+    return drawings.drawing(kind, resolution)
 
 
 @cache
@@ -174,7 +170,8 @@ def test_every_attribute_changes_the_picture_at_its_middle(kind):
         reach = 0.25 * (attribute.high - attribute.low)
         attributes[2 * index, index] -= reach
         attributes[2 * index + 1, index] += reach
-    images = np.concatenate([drawing(kind)(part).image for part in attributes.reshape(-1, BATCH, len(NAMES))])
+    parts = np.split(attributes, range(BATCH, len(attributes), BATCH))
+    images = np.concatenate([drawing(kind)(filled(part)).image[: len(part)] for part in parts])
     change = np.abs(images[1::2] - images[::2]).max((1, 2, 3))
     assert (change > 0.05).all(), dict(zip(NAMES, change, strict=True))
 

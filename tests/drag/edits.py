@@ -15,15 +15,16 @@ from dragspace_jax.drag import (
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.stylegan2.generator import Generator
 
-SETTINGS = DragSettings(learning_rate=0.03, steps=30)
+SETTINGS = DragSettings(learning_rate=0.03, steps=30, feature_block=16)
+HANDLES = (1, 2, 4)  # every number of them is a program of its own for an edit alone
 
 
 def requests(model: Generator, count: int, settings: DragSettings = SETTINGS) -> list[EditRequest]:
-    """Edits of one to four handles, of different lengths."""
+    """Edits of one, two and four handles, of different lengths."""
     random = np.random.RandomState(5)
     made = []
     for i in range(count):
-        handles = random.randint(6, 26, (1 + i % 4, 2))
+        handles = random.randint(6, 26, (HANDLES[i % len(HANDLES)], 2))
         targets = np.clip(handles + random.randint(-6, 7, handles.shape), 0, 31)
         ws = np.asarray(model.mapping(jnp.asarray(random.randn(1, model.config.z_dim), jnp.float32)))[0]
         request = EditRequest(

@@ -10,7 +10,6 @@ import pytest
 
 from dragspace_jax.drag import (
     BatchError,
-    DragSettings,
     EditRequest,
     Outcome,
     drag_many,
@@ -33,7 +32,7 @@ def test_no_retrace_after_the_first_chunk(tiny_generator: Generator, monkeypatch
     traced = []
     original = supervision.motion_loss
     monkeypatch.setattr(supervision, "motion_loss", lambda *args: traced.append(1) or original(*args))
-    settings = dataclasses.replace(SETTINGS, radius_motion=31.0)  # a program that no other test runs
+    settings = dataclasses.replace(SETTINGS, feature_block=8, radius_motion=31.0)  # a program that no other test runs
     batch = drag_many(tiny_generator, requests(tiny_generator, 24, settings), lanes=4, chunk=3)
     results = iter(batch)
     next(results)
@@ -71,7 +70,7 @@ def test_a_batch_runs_again_if_its_edits_can_be_read_again(tiny_generator: Gener
 
 def test_stopping_on_a_stall(tiny_generator: Generator) -> None:
     """A rate so small that nothing moves: with `stall` the edit ends early, without it at the step limit."""
-    still = DragSettings(learning_rate=1e-9, steps=20)
+    still = dataclasses.replace(SETTINGS, learning_rate=1e-9, steps=20)
     edit = dataclasses.replace(requests(tiny_generator, 1)[0], targets_yx=[[30.0, 30.0]], handles_yx=[[8.0, 8.0]])
     edits = [
         dataclasses.replace(edit, id=str(stall), settings=dataclasses.replace(still, stall=stall)) for stall in (0, 5)

@@ -23,7 +23,8 @@ for i in range(21):
     handles = random.randint(6, 26, (1 + i % 3, 2))
     ws = np.asarray(model.mapping(random.randn(1, 16).astype(np.float32)))[0]
     targets = np.clip(handles + random.randint(-5, 6, handles.shape), 0, 31)
-    settings = DragSettings(learning_rate=0.03, steps=3 + i % 8)  # short, so that rounding does not grow
+    # Short, so that rounding does not grow.
+    settings = DragSettings(learning_rate=0.03, steps=3 + i % 8, feature_block=16)
     masked = mask if i >= 18 else None
     edits.append(
         EditRequest(id=str(i), latents=ws, handles_yx=handles, targets_yx=targets, settings=settings, mask=masked)

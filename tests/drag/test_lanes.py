@@ -189,8 +189,8 @@ def test_bases_of_one_shape_share_a_program(tiny_generator: Generator) -> None:
     straight = Method(objective=MotionSupervision(), direction=GradientDescent(), size=Rate())
     settings = dataclasses.replace(SETTINGS, method=straight, learning_rate=0.05, steps=8)
     edits = [
-        dataclasses.replace(edit, space=space, settings=settings)
-        for edit, space in zip(requests(tiny_generator, 4), charts, strict=True)
+        dataclasses.replace(edit, handles_yx=[[12, 10 + i]], targets_yx=[[18, 20]], space=space, settings=settings)
+        for i, (edit, space) in enumerate(zip(requests(tiny_generator, 4), charts, strict=True))
     ]
     intake = Intake(tiny_generator, edits)
     intake.read(None, 10)

@@ -195,7 +195,7 @@ def tiny_requests(model: Any, count: int) -> list[EditRequest]:
     random = np.random.RandomState(2)
     ws = np.asarray(model.mapping(jnp.asarray(random.randn(count, model.config.z_dim), jnp.float32)))
     method = Method(objective=PatchTracking(), direction=LeastChange(), size=TrustRegion(side=32))
-    about = DragSettings(feature_block=16, steps=8, tolerance=0.5, radius_track=64.0, method=method)
+    about = DragSettings(feature_block=8, steps=8, tolerance=0.5, radius_track=64.0, method=method)
     points = random.randint(0, 32, (count, 2, 1, 2))
     return [
         EditRequest(
@@ -203,7 +203,7 @@ def tiny_requests(model: Any, count: int) -> list[EditRequest]:
             latents=ws[i],
             handles_yx=points[i, 0],
             targets_yx=points[i, 1],
-            space=WPlus(layers=4),
+            space=WPlus(layers=3),
             settings=about,
         )
         for i in range(count)

@@ -22,8 +22,9 @@ def test_against_the_resized_maps(grid: int) -> None:
         resized = [jax.image.resize(x, (SIDE, SIDE, 3), "linear", antialias=False) for x in (features, start)]
         return jnp.mean(jnp.abs(mask[..., None] * (resized[0] - resized[1])))
 
-    value, gradient = jax.value_and_grad(lambda x: mask_loss(x, start, mask, grid=Grid.over(SIDE, grid)))(now)
-    expected, expected_gradient = jax.value_and_grad(written_out)(now)
+    ours = jax.jit(jax.value_and_grad(lambda x: mask_loss(x, start, mask, grid=Grid.over(SIDE, grid))))
+    value, gradient = ours(now)
+    expected, expected_gradient = jax.jit(jax.value_and_grad(written_out))(now)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, atol=1e-5 * float(jnp.abs(expected_gradient).max()))
 

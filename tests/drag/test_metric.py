@@ -30,13 +30,14 @@ def test_it_is_what_the_picture_changes(tiny_generator: Generator, space: PCA, t
     ws, step = tiny_generator.mapping(z), np.zeros(6, np.float32)
     step[4] = 1e-2
 
-    def pictures(sign: float) -> jax.Array:
-        moved = space.displaced(jnp.asarray(sign * step)) - space.displaced(jnp.zeros(6))
+    @jax.jit
+    def pictures(sign: jax.Array) -> jax.Array:
+        moved = space.displaced(sign * step) - space.displaced(jnp.zeros(6))
         image = tiny_generator.synthesis(ws.at[:, :3].add(moved[None])).image
         assert image is not None
         return image
 
-    change = (np.asarray(pictures(1.0)) - np.asarray(pictures(-1.0))) / 2e-2
+    change = (np.asarray(pictures(jnp.float32(1))) - np.asarray(pictures(jnp.float32(-1)))) / 2e-2
     np.testing.assert_allclose(whole[4, 4], np.square(change).mean(), rtol=2e-3)
 
 

@@ -18,7 +18,7 @@ from dragspace_jax.spaces import SpaceError, WPlus, fit_pca
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import parameters
 
-SETTINGS = DragSettings(learning_rate=0.05, steps=25)
+SETTINGS = DragSettings(learning_rate=0.05, steps=25, feature_block=16)
 drag_one = partial(drag_by_recipe, recipe="published")
 HANDLE, TARGET = [[14.0, 12.0]], [[14.0, 20.0]]
 
@@ -77,7 +77,7 @@ def test_a_finer_tolerance_goes_on(tiny_generator: Generator, start: np.ndarray)
 
 
 def test_the_step_cap_is_exact(tiny_generator: Generator, start: np.ndarray) -> None:
-    settings = DragSettings(learning_rate=1e-6, steps=13)
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e-6, steps=13)
     result = drag_one(tiny_generator, start, HANDLE, [[30.0, 30.0]], settings=settings)
     assert result.outcome == Outcome.STEP_LIMIT
     assert result.steps == 13
@@ -107,11 +107,12 @@ def test_no_retrace(tiny_generator: Generator, start: np.ndarray, monkeypatch: p
     traced = []
     original = supervision.motion_loss
     monkeypatch.setattr(supervision, "motion_loss", lambda *args: traced.append(1) or original(*args))
-    settings = DragSettings(learning_rate=1e-4, steps=23, radius_motion=30.0)  # a program that no other test runs
+    own = DragSettings(feature_block=8, radius_motion=30.0)  # a program that no other test runs
+    settings = dataclasses.replace(own, learning_rate=1e-4, steps=23)
     drag_one(tiny_generator, start, HANDLE, [[30.0, 30.0]], settings=settings)
     first = len(traced)
     assert first > 0
-    other = DragSettings(learning_rate=2e-4, steps=7, mask_weight=1.0, radius_motion=30.0)
+    other = dataclasses.replace(own, learning_rate=2e-4, steps=7, mask_weight=1.0)
     drag_one(tiny_generator, start * 0.9, [[3.0, 4.0]], [[3.0, 20.0]], settings=other)
     assert len(traced) == first
 

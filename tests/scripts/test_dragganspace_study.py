@@ -138,8 +138,8 @@ def test_runs_go_on_where_they_stopped(
 
 def test_directions_and_step_sizes_of_the_study_run(tiny_generator: Generator) -> None:
     """What the commands do not have is a method: one second moment for all coordinates, a rate on a schedule."""
-    request = EditRequest(latents=np.ones((8, 16)), handles_yx=[[9, 9]], targets_yx=[[9, 20]], space=WPlus(layers=6))
-    plain = Cell(space="full", layers=6, rate=0.05, block=32)
+    request = EditRequest(latents=np.ones((8, 16)), handles_yx=[[9, 9]], targets_yx=[[9, 20]], space=WPlus(layers=5))
+    plain = Cell(space="full", layers=5, rate=0.05, block=16)
     cells = [
         (plain, 1),
         (dataclasses.replace(plain, solver="adam-norm"), 1),
@@ -152,7 +152,7 @@ def test_directions_and_step_sizes_of_the_study_run(tiny_generator: Generator) -
     for cell, steps in cells:
         settings = dataclasses.replace(cell.settings(tiny_generator.config), steps=steps, tolerance=0.1)
         (result,) = drag_many(tiny_generator, [dataclasses.replace(request, settings=settings)])
-        moved.append(np.abs(result.latents.ws - 1.0)[:6])
+        moved.append(np.abs(result.latents.ws - 1.0)[:5])
     adam, norm, slowed, longer, halved, paced = moved
     np.testing.assert_allclose(adam.max(), 0.05, rtol=1e-3)  # whatever the gradient
     np.testing.assert_allclose(np.sqrt(np.square(norm).mean()), 0.05, rtol=1e-3)  # along the gradient
@@ -181,21 +181,21 @@ def test_figures_are_compared_where_a_landmark_is_equally_far() -> None:
 
 
 def test_the_gradient_of_a_trace_is_the_one_that_the_drag_went_down(tiny_generator: Generator) -> None:
-    cell = Cell(space="full", layers=6, rate=0.05, momentum=0.0, block=32)
+    cell = Cell(space="full", layers=5, rate=0.05, momentum=0.0, block=16)
     settings = dataclasses.replace(cell.settings(tiny_generator.config), steps=3, tolerance=0.1)
     request = EditRequest(
-        latents=np.ones((8, 16)), handles_yx=[[9, 9]], targets_yx=[[9, 20]], space=WPlus(layers=6), settings=settings
+        latents=np.ones((8, 16)), handles_yx=[[9, 9]], targets_yx=[[9, 20]], space=WPlus(layers=5), settings=settings
     )
     (result,) = drag_many(tiny_generator, [request], trace=True)
     path = path_of(result)
     assert path.shape == (4, 8, 16)
     measured = Noise.of(tiny_generator, settings)
     ((first, *_),) = measured.gradients([result], [path])
-    large = np.abs(first[:6]) > 1e-3 * np.abs(first).max()
+    large = np.abs(first[:5]) > 1e-3 * np.abs(first).max()
     assert large.mean() > 0.5
     # Adam's first step is the rate against the sign of each coordinate's gradient.
-    np.testing.assert_allclose((path[1] - path[0])[:6][large], -0.05 * np.sign(first[:6][large]), rtol=1e-2)
-    figures = measured.figures([result], [path], WPlus(layers=6))
+    np.testing.assert_allclose((path[1] - path[0])[:5][large], -0.05 * np.sign(first[:5][large]), rtol=1e-2)
+    figures = measured.figures([result], [path], WPlus(layers=5))
     assert figures["path"] >= 1.0
     assert -1.0 <= figures["cosine"] <= 1.0
 

@@ -116,7 +116,7 @@ def test_a_model_carries_edits_to_itself_unchanged(tiny_generator, monkeypatch):
     monkeypatch.setattr("dragspace_jax.transfer.edits.MOVED", 1e-6)
     monkeypatch.setattr(
         "dragspace_jax.transfer.edits.SETTINGS",
-        DragSettings(steps=8),
+        DragSettings(steps=8, feature_block=16),
     )
     carried = edit_scores(
         evaluator, models, alignments, pairs, held, edits=3, space=WPlus(layers=4), seed=0, meter=meter
