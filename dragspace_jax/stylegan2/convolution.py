@@ -76,6 +76,11 @@ def platform_of(tree: Any) -> str | None:
     return platforms.pop() if len(platforms) == 1 else None
 
 
+def is_accelerator(platform: str | None) -> bool:
+    """Whether a program is known to be for something else than a CPU."""
+    return platform not in (None, "cpu")
+
+
 def convolve_valid(
     x: Float[Array, "B h w I"], weight: Float[Array, "kh kw I O"], *, stride: int = 1, platform: str | None = None
 ) -> Float[Array, "B (h-kh)//{stride}+1 (w-kw)//{stride}+1 O"]:
@@ -85,7 +90,7 @@ def convolve_valid(
     """
     weight = weight.astype(x.dtype)
     by_xla = functools.partial(_convolve_by_xla, stride=stride)
-    if stride > 1 or _patch_bytes(x, weight) > _PATCH_BYTES or platform not in (None, "cpu"):
+    if stride > 1 or _patch_bytes(x, weight) > _PATCH_BYTES or is_accelerator(platform):
         return by_xla(x, weight)
     if platform is None:
         return jax.lax.platform_dependent(x, weight, cpu=_multiply_patches, default=by_xla)
@@ -142,7 +147,7 @@ def transposed_convolution(x: Float[Array, "B n n I"], kernel: Kernel) -> Float[
 def _by_phases(
     x: Float[Array, "B n n I"], parts: tuple[jax.Array, ...], platform: str
 ) -> Float[Array, "B 2*n-1 2*n-1 O"]:
-    """An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 holds x[i]·w[1]: none meets an inserted zero."""
+    """An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 x[i]·w[1]: no tap meets an inserted zero."""
     # A row of zeros in front makes all four phases n × n; the position it stands for is cut off below.
     padded = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
     phases = []

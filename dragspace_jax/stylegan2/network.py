@@ -16,9 +16,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.networks import Grid, PatchReader
-from dragspace_jax.stylegan2.block import Styles
+from dragspace_jax.stylegan2.block import NOTHING_KNOWN, Known, Styles
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel
+from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator
 from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
 from dragspace_jax.stylegan2.windows import WindowPlan, plan_windows
@@ -82,21 +82,49 @@ class PreparedSynthesis:
 
     def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near N points, as `networks.Network` has it."""
-        first = jnp.round(points_yx).astype(jnp.int32) - self.reach - 1
+        return self._near(styles, points_yx, image, self.plan, self.reach, NOTHING_KNOWN)
+
+    def nearer(
+        self, reader: PatchReader, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"], reach: int
+    ) -> PatchReader:
+        """The same features nearer to the points, as `networks.nearer` has it."""
+        size = self.grid.positions_under(2 * reach + 2)
+        if not self.plan.blocks or size >= self.plan.blocks[-1].gives:
+            return reader
+        known = jax.tree.map(jax.lax.stop_gradient, reader.kept)
+        return self._near(styles, points_yx, image, self.plan.narrowed(size), reach, known)
+
+    def _near(
+        self,
+        styles: Styles,
+        points_yx: Float[Array, "N 2"],
+        image: Int32[Array, " N"],
+        plan: WindowPlan,
+        reach: int,
+        known: Known,
+    ) -> PatchReader:
+        first = jnp.round(points_yx).astype(jnp.int32) - reach - 1
         origin = jnp.floor(self.grid.position(first)).astype(jnp.int32)
-        size = self.plan.blocks[-1].gives if self.plan.blocks else self.plan.top
+        size = plan.blocks[-1].gives if plan.blocks else plan.top
         with self._precision():
-            features = self.synthesis.windows(
+            features, sums = self.synthesis.windows(
                 styles,
-                self.plan,
-                jnp.minimum(origin, self.plan.top - size),
+                plan,
+                jnp.minimum(origin, plan.top - size),
                 image,
                 noise=self.noise,
                 kernels=self.kernels,
+                known=known,
                 dtype=jnp.dtype(self.dtype),
             )
-        values = features.values.astype(jnp.float32)
-        return PatchReader(features=values, origin_yx=features.origin_yx, image=image, grid=self.grid)
+        return PatchReader(
+            features=features.values.astype(jnp.float32),
+            origin_yx=features.origin_yx,
+            image=image,
+            grid=self.grid,
+            kept=sums if plan.blocks else None,
+            by_products=any(is_accelerator(kernel.platform) for kernel in self.kernels.values()),
+        )
 
     def _precision(self) -> Any:
         # float32 means float32: accelerators would otherwise convolve with fewer bits and lose the published path.

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from dragspace_jax.benchmarks.case import random_model
-from dragspace_jax.drag import DragSettings, EditError
+from dragspace_jax.drag import DragResult, DragSettings, EditError, recipes
 from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.spaces import WPlus
+from dragspace_jax.spaces.options import SpaceOptions
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.network import PreparedSynthesis, make_plan
@@ -78,13 +80,13 @@ def patches_and_gradient(network: PreparedSynthesis, styles: dict) -> tuple[jax.
     return patches, gradient
 
 
-def compare(model: Generator, settings: DragSettings, per_image: int) -> None:
+def compare(model: Generator, settings: DragSettings, per_image: int, platform: str = "cpu") -> None:
     windowed, whole = (
         model.prepare(
             **about(model.config, dataclasses.replace(settings, engine=engine), per_image),
             noise="const",
             dtype="float32",
-            platform="cpu",
+            platform=platform if engine == "window" else "cpu",
         )
         for engine in ("window", "whole")
     )
@@ -117,6 +119,12 @@ def test_blocks_that_handles_share(per_image: int) -> None:
     compare(random_generator(256), DragSettings(radius_track=5.0, radius_motion=9.0), per_image=per_image)
 
 
+@pytest.mark.parametrize(("resolution", "architecture", "per_image"), [(64, "resnet", 1), (256, "skip", 3)])
+def test_the_way_of_accelerators(resolution: int, architecture: Architecture, per_image: int) -> None:
+    """What is compiled for them, run here."""
+    compare(random_generator(resolution, architecture), DragSettings(), per_image, platform="tpu")
+
+
 def test_sizes_of_the_design() -> None:
     """The windows of docs/design.md#exact-windows, 512 px, one handle."""
     config = GeneratorConfig(resolution=512, channels=channel_table(512, 32768, 512))
@@ -144,6 +152,26 @@ def test_one_drag_by_both_engines() -> None:
     assert results[1].trace is not None
     np.testing.assert_array_equal(results[0].trace.handles_yx, results[1].trace.handles_yx)
     np.testing.assert_allclose(results[0].traced_latents().ws, results[1].traced_latents().ws, atol=1e-3)
+
+
+@pytest.mark.parametrize("recipe", ["published", "least-change"])
+def test_one_drag_as_accelerators_run_it(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_generator(64)
+    ws = np.random.RandomState(3).randn(model.config.num_ws, model.config.w_dim)
+    steps = {"learning_rate": 0.02} if recipe == "published" else {}
+    chosen = recipes.complete_settings(recipe, SpaceOptions(space="w+"), 64, {"steps": 6, **steps})
+    edit = {"space": WPlus(), "settings": dataclasses.replace(chosen, engine="window")}
+
+    def drag() -> DragResult:
+        return drag_by_recipe(model, ws, [[20.0, 30.0]], [[44.0, 28.0]], **edit)
+
+    here, prepare = drag(), Generator.prepare
+    monkeypatch.setattr(Generator, "prepare", lambda model, **about: prepare(model, **{**about, "platform": "tpu"}))
+    there = drag()
+    assert here.trace is not None
+    assert there.trace is not None
+    np.testing.assert_allclose(there.trace.handles_yx, here.trace.handles_yx, atol=1e-2)
+    np.testing.assert_allclose(there.traced_latents().ws, here.traced_latents().ws, atol=1e-3)
 
 
 def test_a_mask_needs_the_whole_map() -> None:

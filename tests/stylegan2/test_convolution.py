@@ -95,7 +95,7 @@ def test_features_in_windows(tiny_generator: Generator) -> None:
 
     def features(styles: dict[str, jax.Array], kernels: dict[str, Kernel]) -> jax.Array:
         whole, nowhere = WindowPlan(top=16, blocks=()), jnp.zeros((1, 2), jnp.int32)
-        return synthesis.windows(styles, whole, nowhere, nowhere[:, 0], kernels=kernels).values
+        return synthesis.windows(styles, whole, nowhere, nowhere[:, 0], kernels=kernels)[0].values
 
     # b4.conv1, and of b8 and b16 conv0 and conv1
     for platform, count in (("cpu", 0), ("tpu", 5)):
