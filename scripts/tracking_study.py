@@ -78,7 +78,7 @@ def found(model: Generator, edits: list[StudyEdit], after: np.ndarray, block: in
     def track(before: jax.Array, after: jax.Array) -> jax.Array:
         start, end = (network.features(network.styles(Latents(ws=ws)), handles, image) for ws in (before, after))
         reference = tracking.patch(start, handles)
-        return tracking.refined(end, reference, tracking.nearest(end, reference, handles, RADIUS))
+        return tracking.track(end, reference, handles, RADIUS).places
 
     return np.asarray(track(jnp.asarray(np.stack([edit.ws for edit in edits])), jnp.asarray(after)))
 

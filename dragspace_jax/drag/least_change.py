@@ -133,15 +133,22 @@ def _stiffness(rows: _Rows, motion: Float32[Array, "N 2"], stretch: Float32[Arra
     """λ: the largest whose change for the whole motion from the start is at most `stretch` times the shortest one."""
     count = rows.spectrum.shape[0]
 
-    def length(stiffness: Float32[Array, ""]) -> Float32[Array, " B"]:
-        change = _solve(rows, jnp.broadcast_to(stiffness, (count,)), motion, jnp.zeros_like(motion))[1]
+    def length(stiffness: Float32[Array, " B"]) -> Float32[Array, " B"]:
+        change = _solve(rows, stiffness, motion, jnp.zeros_like(motion))[1]
         return jnp.sqrt(jnp.sum(jnp.square(change), 1))
 
-    lengths = jax.lax.map(length, jnp.asarray(_LADDER))  # [J, B]
-    within = lengths <= stretch[None] * lengths[:1]
-    # The lengths rise with λ; rounding apart, the first that is too long ends the ladder.
-    steps = jnp.sum(jnp.cumprod(within.astype(jnp.int32), 0), 0)
-    return jnp.asarray(_LADDER)[jnp.maximum(steps, 1) - 1]
+    ladder = jnp.asarray(_LADDER)
+    most = stretch * length(jnp.zeros(count))
+
+    def halved(_: jax.Array, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        fits, fails = bounds
+        middle = (fits + fails) // 2
+        within = length(ladder[middle]) <= most
+        return jnp.where(within, middle, fits), jnp.where(within, fails, middle)
+
+    # The length rises with λ.
+    ends = jnp.zeros(count, jnp.int32), jnp.full(count, len(_LADDER), jnp.int32)
+    return ladder[jax.lax.fori_loop(0, len(_LADDER).bit_length(), halved, ends)[0]]
 
 
 def _solve(

@@ -112,7 +112,7 @@ def evaluate(network: Network, lanes: Lanes, state: DragState) -> Point:
 
     def terms(coordinates: Float32[Array, "rows K"]) -> tuple[Terms, Any]:
         styles = _styles(network, space, coordinates, base)
-        return method.objective.evaluate(network, lanes, styles, image, state.accepted.carry, first)
+        return method.objective.evaluate(network, lanes, styles, image, state.accepted.carry, first, state.predicted)
 
     found, vjp, (carry, progress) = jax.vjp(terms, coordinates, has_aux=True)
     return Point(

@@ -161,8 +161,8 @@ def _program(
     count, tracking = len(start_yx), PatchTracking()
     before, after = _rows(reader, slice(0, count)), _rows(reader, slice(count, 2 * count))
     first, last = tracking.patch(before, start_yx), tracking.patch(after, end_yx)
-    found = tracking.refined(before, last, tracking.nearest(before, last, start_yx, radius))
-    return small, tracking.residual(last, first), jnp.sqrt(jnp.sum(jnp.square(found - start_yx), -1))
+    back = tracking.track(before, last, start_yx, radius).places
+    return small, tracking.residual(last, first), jnp.sqrt(jnp.sum(jnp.square(back - start_yx), -1))
 
 
 def _rows(reader: PatchReader, rows: slice) -> PatchReader:

@@ -100,6 +100,7 @@ class Objective(Protocol):
         image: Int32[Array, " N"],
         carry: Any,
         first: Bool[Array, " B"],
+        expected: Any = None,
     ) -> tuple[Terms, tuple[Any, Progress]]:
         """The terms at some styles; differentiated by them.
 
@@ -110,6 +111,7 @@ class Objective(Protocol):
           image: int32 [N], which of them each handle is on.
           carry: from the iteration before.
           first: bool [B], lanes in their first iteration.
+          expected: what the direction foresaw, `Proposal.predicted`, if the step size keeps it; nothing at first.
 
         Returns:
           The terms, and beside them the carry and the progress.

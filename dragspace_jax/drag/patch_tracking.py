@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,8 +22,20 @@ from dragspace_jax.networks import Network, PatchReader, Styles
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _REFINEMENTS = 4
-_REFINED = 1.5  # px, at most, on each axis: the nearest whole pixel is known
+_AT_RIM = 0.25  # features
 _FLAT = 1e-3  # of the trace of GᵀG, added to it: a patch that is flat in a direction stays where it is
+
+
+class Tracked(NamedTuple):
+    """Patches found again.
+
+    Attributes:
+      places: [N, 2], pixels.
+      at_rim: bool [N], found where the window ends and not the image.
+    """
+
+    places: jax.Array
+    at_rim: jax.Array
 
 
 @jax.tree_util.register_dataclass
@@ -31,8 +43,9 @@ _FLAT = 1e-3  # of the trace of GᵀG, added to it: a patch that is flat in a di
 class PatchTracking:
     """p(c), the place where the features around a handle are most like those around its start.
 
-    p minimises Σₒ ‖F(p + o; c) − F_start(p₀ + o)‖² over a grid of offsets o: the nearest neighbour among the whole
-    pixels of the tracking window, then Gauss–Newton (Lucas and Kanade 1981). The terms of the handles are p [N, 2],
+    p minimises Σₒ ‖F(p + o; c) − F_start(p₀ + o)‖² over a grid of offsets o: the nearest neighbour among the places of
+    the tracking window that lie a feature apart, then Gauss–Newton (Lucas and Kanade 1981). The window lies where the
+    handle is expected, so it need only be as large as a step is foreseen badly. The terms of the handles are p [N, 2],
     with dp/dc = −(GᵀG)⁻¹ Gᵀ ∂F/∂c, G being the patch's gradient by the place: exact where the residual is zero.
 
     Attributes:
@@ -42,12 +55,12 @@ class PatchTracking:
     arm: int = dataclasses.field(default=2, metadata={"static": True})
 
     def reach(self, settings: DragSettings, side: int) -> int:
-        """Around a handle's last position: the tracking window, a patch at its rim and what is around that."""
+        """Around where a handle is expected: the tracking window, a patch at its rim and its slope."""
         block = settings.feature_block
         assert block is not None
-        return (
-            settings.pixels(settings.radius_track, side) + (self.arm + 1) * max(1, side // block) + math.ceil(_REFINED)
-        )
+        spacing = max(1, side // block)
+        window = max(1, settings.pixels(settings.radius_track, side) // spacing)
+        return (window + self.arm) * spacing + math.ceil(spacing / 2)
 
     def init(self, network: Network, lanes: Lanes) -> dict[str, Any]:
         """handles_yx [N, 2], reference [N, P, P, C] and residual [N]."""
@@ -70,17 +83,20 @@ class PatchTracking:
         image: Int32[Array, " N"],
         carry: dict[str, Any],
         first: Bool[Array, " B={lanes.count}"],
+        expected: ByHandle | None = None,
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The handles' places; see `Objective.evaluate`."""
         lane, last_yx = lanes.handles.lane, carry["handles_yx"].value
-        reader = network.features(styles, last_yx, image)
-        frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         started = first[lane]
+        around_yx = last_yx if expected is None else jnp.where(started[:, None], last_yx, expected.value)
+        around_yx = jnp.clip(around_yx, 0.0, network.grid.side - 1.0)
+        reader = network.features(styles, around_yx, image)
+        frozen = jax.tree.map(jax.lax.stop_gradient, reader)
         here = self.patch(frozen, last_yx)
         reference = jnp.where(started[:, None, None, None], here, carry["reference"].value)
         radius = lanes.settings.pixels(lanes.settings.radius_track, network.grid.side)
-        found = self.refined(frozen, reference, self.nearest(frozen, reference, last_yx, radius))
-        found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, found))
+        tracked = self.track(frozen, reference, around_yx, radius)
+        found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, tracked.places))
         patch = self.patch(frozen, found)
         gradient = _gradient(lambda p: self.patch(frozen, p), found, 1 / frozen.grid.scale)
         change = self.patch(reader, found) - patch
@@ -91,7 +107,12 @@ class PatchTracking:
             "reference": ByHandle(reference),
             "residual": ByHandle(residual),
         }
-        return Terms(loss=per_lane(residual, lane, lanes.count), handles=places), (after, progress_of(lanes, found))
+        progress = progress_of(lanes, found)
+        # A handle at the rim of its window may lie beyond: a step size then goes back, and half a step is foreseen
+        # better.
+        lost = per_lane((tracked.at_rim & ~started & lanes.handles.valid).astype(jnp.int32), lane, lanes.count) > 0
+        progress = dataclasses.replace(progress, left=jnp.where(lost, jnp.inf, progress.left))
+        return Terms(loss=per_lane(residual, lane, lanes.count), handles=places), (after, progress)
 
     def _spacing(self, reader: PatchReader) -> int:
         return max(1, round(1 / reader.grid.scale))
@@ -105,30 +126,47 @@ class PatchTracking:
         """Squared differences of patches over the spread of the references."""
         return jnp.sum(jnp.square(patch - reference), (1, 2, 3)) / _spread(reference)
 
-    def nearest(
-        self, reader: PatchReader, reference: Float32[Array, "N P P C"], last_yx: Float32[Array, "N 2"], radius: int
-    ) -> Float32[Array, "N 2"]:
-        """The whole pixel [N, 2] of the window whose patch is nearest."""
-        spacing, window = self._spacing(reader), 2 * radius + 1
-        centre = jnp.round(last_yx).astype(jnp.int32)
-        reach = radius + self.arm * spacing
-        pixels = reader.patches(centre - reach, 2 * reach + 1)
-        total = jnp.zeros((pixels.shape[0], window, window))
-        for row in range(2 * self.arm + 1):
-            for column in range(2 * self.arm + 1):
-                y, x = row * spacing, column * spacing
-                apart = pixels[:, y : y + window, x : x + window] - reference[:, row, None, column, None]
-                total += jnp.sum(jnp.square(apart), -1)
-        offset = jnp.arange(-radius, radius + 1, dtype=jnp.int32)
-        inside = [(c[:, None] + offset[None] >= 0) & (c[:, None] + offset[None] < reader.side) for c in centre.T]
-        total = jnp.where(inside[0][:, :, None] & inside[1][:, None, :], total, jnp.inf)
-        best = jnp.argmin(total.reshape(total.shape[0], -1), 1).astype(jnp.int32)
-        return (centre + jnp.stack([best // window, best % window], 1) - radius).astype(jnp.float32)
+    def track(
+        self, reader: PatchReader, reference: Float32[Array, "N P P C"], around_yx: Float32[Array, "N 2"], radius: int
+    ) -> Tracked:
+        """Where within `radius` pixels on each axis the patches are most like the references."""
+        spacing = self._spacing(reader)
+        steps = max(1, radius // spacing)
+        reach = float(steps * spacing)
+        low, high = jnp.maximum(around_yx - reach, 0.0), jnp.minimum(around_yx + reach, reader.side - 1.0)
+        nearest = self._nearest(reader, reference, around_yx, steps)
+        places = self._refined(reader, reference, nearest, (low, high))
+        return Tracked(places=places, at_rim=jnp.any(jnp.abs(places - around_yx) > reach - _AT_RIM * spacing, axis=1))
 
-    def refined(
-        self, reader: PatchReader, reference: Float32[Array, "N P P C"], places: Float32[Array, "N 2"]
+    def _nearest(
+        self, reader: PatchReader, reference: Float32[Array, "N P P C"], around_yx: Float32[Array, "N 2"], steps: int
     ) -> Float32[Array, "N 2"]:
-        """Gauss–Newton from whole pixels; a place that comes out worse stays where it was."""
+        """Of the places that lie features apart, `steps` on each side."""
+        spacing, window, count = self._spacing(reader), 2 * steps + 1, 2 * self.arm + 1
+        first = around_yx - float((steps + self.arm) * spacing)
+        features = reader.sampled(first, count=window + count - 1, spacing=spacing)
+        total = jnp.zeros((features.shape[0], window, window))
+        for y in range(count):
+            for x in range(count):
+                apart = features[:, y : y + window, x : x + window] - reference[:, y, None, x, None]
+                total += jnp.sum(jnp.square(apart), -1)
+        offset = spacing * jnp.arange(-steps, steps + 1, dtype=jnp.float32)
+        places = [c[:, None] + offset[None] for c in around_yx.T]
+        inside = [(axis >= 0) & (axis <= reader.side - 1) for axis in places]
+        total = jnp.where(inside[0][:, :, None] & inside[1][:, None, :], total, jnp.inf)
+        best = jnp.argmin(total.reshape(total.shape[0], -1), 1)
+        return around_yx + jnp.stack([offset[best // window], offset[best % window]], 1)
+
+    def _refined(
+        self,
+        reader: PatchReader,
+        reference: Float32[Array, "N P P C"],
+        places: Float32[Array, "N 2"],
+        bounds: tuple[Float32[Array, "N 2"], Float32[Array, "N 2"]],
+    ) -> Float32[Array, "N 2"]:
+        """Gauss–Newton, no farther than a feature and within bounds; what comes out worse stays where it was."""
+        pitch = float(self._spacing(reader))
+        low, high = jnp.maximum(places - pitch, bounds[0]), jnp.minimum(places + pitch, bounds[1])
 
         def error(p: Float32[Array, "N 2"]) -> Float32[Array, " N"]:
             return jnp.sum(jnp.square(self.patch(reader, p) - reference), (1, 2, 3))
@@ -136,8 +174,7 @@ class PatchTracking:
         def nearer(_: jax.Array, refined: Float32[Array, "N 2"]) -> Float32[Array, "N 2"]:
             gradient = _gradient(lambda p: self.patch(reader, p), refined, 1 / reader.grid.scale)
             move = _solved(gradient, self.patch(reader, refined) - reference)
-            refined = jnp.clip(refined - move, places - _REFINED, places + _REFINED)
-            return jnp.clip(refined, 0.0, reader.side - 1.0)
+            return jnp.clip(refined - move, low, high)
 
         refined = jax.lax.fori_loop(0, _REFINEMENTS, nearer, places)
         return jnp.where((error(refined) <= error(places))[:, None], refined, places)

@@ -26,7 +26,7 @@ DEFAULT_RECIPE = "least-change"
 PUBLISHED = DragSettings()
 PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
 """For components of W as they lie in W."""
-LEAST_CHANGE = DragSettings(steps=40, stall=8, radius_track=40.0)
+LEAST_CHANGE = DragSettings(steps=40, stall=8, radius_track=24.0)
 """For components in standard deviations."""
 _SETTINGS = {"least-change": LEAST_CHANGE, "paced": PACED, "published": PUBLISHED}
 _ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above

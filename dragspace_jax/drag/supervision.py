@@ -55,8 +55,10 @@ class MotionSupervision:
         image: Int32[Array, " N"],
         carry: dict[str, Any],
         first: Bool[Array, " B={lanes.count}"],
+        expected: Any = None,
     ) -> tuple[Terms, tuple[dict[str, Any], Progress]]:
         """The motion loss, [N] and summed by lane [B], with the mask's term; see `Objective.evaluate`."""
+        del expected  # as published: around the last place
         settings, handles, side = lanes.settings, lanes.handles, network.grid.side
         lane, last_yx = handles.lane, carry["handles_yx"].value
         tolerance = jnp.asarray(settings.tolerance)[lane]

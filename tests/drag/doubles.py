@@ -139,7 +139,14 @@ class ImageMatch:
         return Terms(loss=jnp.zeros(lanes.count))
 
     def evaluate(
-        self, network: Network, lanes: Lanes, styles: Styles, image: jax.Array, carry: Any, first: jax.Array
+        self,
+        network: Network,
+        lanes: Lanes,
+        styles: Styles,
+        image: jax.Array,
+        carry: Any,
+        first: jax.Array,
+        expected: Any = None,
     ) -> tuple[Terms, tuple[Any, Progress]]:
         difference = network.image(styles) - lanes.arrays["image"]
         loss = jnp.mean(jnp.square(difference), (1, 2, 3))
@@ -165,7 +172,14 @@ class Positions:
         return Terms(loss=jnp.zeros(lanes.count), handles=jnp.zeros_like(lanes.handles.start_yx))
 
     def evaluate(
-        self, network: Any, lanes: Lanes, styles: Styles, image: jax.Array, carry: Any, first: jax.Array
+        self,
+        network: Any,
+        lanes: Lanes,
+        styles: Styles,
+        image: jax.Array,
+        carry: Any,
+        first: jax.Array,
+        expected: Any = None,
     ) -> tuple[Terms, tuple[Any, Progress]]:
         handles, lane = lanes.handles, lanes.handles.lane
         shift = network.shift(styles["z"])[image]

@@ -14,6 +14,7 @@ from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Ou
 from dragspace_jax.drag.least_change import LeastChange
 from dragspace_jax.drag.loop import begin, evaluate
 from dragspace_jax.drag.patch_tracking import PatchTracking
+from dragspace_jax.drag.state import ByHandle
 from dragspace_jax.drag.table import Table
 from dragspace_jax.drag.trust_region import TrustRegion
 from dragspace_jax.networks import Grid, PatchReader, Styles
@@ -162,6 +163,7 @@ def test_rows_are_the_derivatives_of_the_tracked_places() -> None:
             state,
             candidate=state.candidate.at[0, axis].add(eps),
             accepted=start,
+            predicted=ByHandle(lanes.handles.start_yx),
             iteration=state.iteration + 1,
         )
         places = np.asarray(found_at(network, lanes, moved).progress.handles_yx)
