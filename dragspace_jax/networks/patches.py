@@ -31,8 +31,8 @@ class PatchReader:
       image: int32 [N], the map that each handle is on.
       grid: how the whole map lies over the image (static).
       kept: what the network remembers of computing windows, for `nearer`; None: nothing.
-      by_products: whether windows are read by products with the whole of them, and not with what is cut from them
-        first: accelerators make a loop of the gradient of a cut (static).
+      accelerated: whether the program is for an accelerator (static). Windows are then read by products with the whole
+        of them, and not with what is cut from them first: the gradient of a cut is a loop there.
     """
 
     features: jax.Array
@@ -40,7 +40,7 @@ class PatchReader:
     image: jax.Array
     grid: Grid = dataclasses.field(metadata={"static": True})
     kept: Any = None
-    by_products: bool = dataclasses.field(default=False, metadata={"static": True})
+    accelerated: bool = dataclasses.field(default=False, metadata={"static": True})
 
     @property
     def side(self) -> int:
@@ -62,7 +62,7 @@ class PatchReader:
             rows, origins = self.image, jnp.zeros((count, 2), jnp.int32)
         else:
             rows, origins = jnp.arange(count, dtype=jnp.int32), self.origin_yx
-        if self.by_products and self.origin_yx is not None:
+        if self.accelerated and self.origin_yx is not None:
             return self._read([self._weights(axis, first_yx, size) for axis in (0, 1)])
         return jax.vmap(lambda *where: self._patch(*where, size=size))(rows, origins, first_yx)
 
@@ -100,7 +100,7 @@ class PatchReader:
         origins = jnp.zeros_like(first_yx, jnp.int32) if self.origin_yx is None else self.origin_yx
         steps = spacing * jnp.arange(count, dtype=jnp.float32)
         whole = self.grid.position(first_yx[:, None, :] + steps[None, :, None])
-        if self.by_products and self.origin_yx is not None:
+        if self.accelerated and self.origin_yx is not None:
             return self._read([self._hats(axis, whole[:, :, axis]) for axis in (0, 1)])
         places = whole - origins.astype(jnp.float32)[:, None]
 

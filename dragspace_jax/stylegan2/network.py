@@ -123,7 +123,7 @@ class PreparedSynthesis:
             image=image,
             grid=self.grid,
             kept=sums if plan.blocks else None,
-            by_products=any(is_accelerator(kernel.platform) for kernel in self.kernels.values()),
+            accelerated=any(is_accelerator(kernel.platform) for kernel in self.kernels.values()),
         )
 
     def _precision(self) -> Any:
