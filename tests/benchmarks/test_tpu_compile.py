@@ -83,15 +83,35 @@ def test_without_the_compiler_it_says_what_to_install(monkeypatch: pytest.Monkey
         assert CliRunner().invoke(tpu_compile.main, wrong).exit_code == 2
 
 
-@pytest.mark.skipif(not targets.is_installed(), reason="TPU's compiler, libtpu, is not installed")
-def test_a_small_program_for_a_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cases with a generator of 8 px."""
     config = GeneratorConfig(resolution=8, channels=(8, 8), z_dim=8, w_dim=8, mapping_layers=1)
-    make = cases.PROGRAMS["generate"][0]
-    monkeypatch.setitem(measured.PROGRAMS, "generate", (make, Case(name="small", title="small", config=config)))
-    result = CliRunner().invoke(tpu_compile.main, ["--case", "generate", "--lanes", "2", "--json"])
+    for name, (make, _) in cases.PROGRAMS.items():
+        monkeypatch.setitem(measured.PROGRAMS, name, (make, Case(name="small", title="small", config=config)))  # type: ignore[arg-type]
+
+
+needs_compiler = pytest.mark.skipif(not targets.is_installed(), reason="TPU's compiler, libtpu, is not installed")
+
+
+@needs_compiler
+@pytest.mark.usefixtures("small")
+def test_a_small_program_for_a_tpu(tmp_path: Path) -> None:
+    arguments = ["--case", "generate", "--lanes", "2", "--json", "--hlo", str(tmp_path)]
+    result = CliRunner().invoke(tpu_compile.main, arguments)
     assert result.exit_code == 0, result.output
     (row,) = (json.loads(line) for line in result.output.splitlines() if line.startswith("{"))
     assert row["cycles_per_edit_iteration"] > 0
     assert 0 < row["convolution_share"] < 1
     assert 2 * 8 * 8 * (16 + 16 + 64) < row["flops"] < 2 * 9 * 8 * 8 * (16 + 4 * 16 + 64 + 64)
     assert any(place.startswith("stylegan2/") for place, _ in row["dearest"])
+    kept = hlo.read((tmp_path / "generate-v5e-bfloat16-2.hlo").read_text())
+    assert count.whole(kept, V5E).cycles == pytest.approx(2 * row["cycles_per_edit_iteration"])
+
+
+@needs_compiler
+@pytest.mark.usefixtures("small")
+def test_chips_run_their_lanes_without_waiting_for_each_other() -> None:
+    row = measured.measure("drag", V5E, lanes=1, dtype="bfloat16", chips=4)
+    assert row.chips == 4
+    assert row.collectives == []
