@@ -26,7 +26,8 @@ class PatchReader:
     """Reads a feature map as if it had been resized to the image.
 
     Attributes:
-      features: [B, R, R, C] float32, whole maps, or [N, h, w, C], a window a handle.
+      features: [B, R, R, C] float32, whole maps, or [N, h, w, C], a window a handle; of an accelerator's windows in the
+        type of the synthesis.
       origin_yx: int32 [N, 2], where the windows begin; None for whole maps.
       image: int32 [N], the map that each handle is on.
       grid: how the whole map lies over the image (static).
@@ -80,8 +81,16 @@ class PatchReader:
 
     def _read(self, weights: Sequence[Float[Array, "N P _"]]) -> Float[Array, "N P P C"]:
         """Windows by weights of their rows and of their columns."""
-        rows = jnp.einsum("nya,nabc->nybc", weights[0], self.features, precision=_HIGHEST)
-        return jnp.einsum("nxb,nybc->nyxc", weights[1], rows, precision=_HIGHEST)
+        # Where a position is a power of two pixels, weights have a few bits: bfloat16 holds them, and products of two.
+        short = self.features.dtype == jnp.bfloat16
+        rows = jnp.einsum(
+            "nya,nabc->nybc",
+            weights[0].astype(self.features.dtype),
+            self.features,
+            precision=None if short else _HIGHEST,
+            preferred_element_type=jnp.float32,
+        )
+        return jnp.einsum("nxb,nybc->nyxc", weights[1], rows, precision=jax.lax.Precision.HIGH if short else _HIGHEST)
 
     def sampled(
         self, first_yx: Float[Array, "N 2"], *, count: int, spacing: int

@@ -24,6 +24,7 @@ from dragspace_jax.stylegan2.synthesis import Synthesis
 from dragspace_jax.stylegan2.windows import WindowPlan, plan_windows
 
 _PREVIEW = 32  # side of a preview
+_WORTH_NARROWING = 0.5  # of the multiply-adds; to cut what is known costs a TPU about what 0.7 would save
 
 
 @jax.tree_util.register_dataclass
@@ -88,11 +89,12 @@ class PreparedSynthesis:
         self, reader: PatchReader, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"], reach: int
     ) -> PatchReader:
         """The same features nearer to the points, as `networks.nearer` has it."""
-        size = self.grid.positions_under(2 * reach + 2)
-        if not self.plan.blocks or size >= self.plan.blocks[-1].gives:
+        plan = self.plan.narrowed(self.grid.positions_under(2 * reach + 2))
+        config = self.synthesis.config
+        if plan.multiply_adds(config) > _WORTH_NARROWING * self.plan.multiply_adds(config):
             return reader
         known = jax.tree.map(jax.lax.stop_gradient, reader.kept)
-        return self._near(styles, points_yx, image, self.plan.narrowed(size), reach, known)
+        return self._near(styles, points_yx, image, plan, reach, known)
 
     def _near(
         self,
@@ -117,13 +119,15 @@ class PreparedSynthesis:
                 known=known,
                 dtype=jnp.dtype(self.dtype),
             )
+        accelerated = any(is_accelerator(kernel.platform) for kernel in self.kernels.values())
+        in_type = accelerated and features.origin_yx is not None
         return PatchReader(
-            features=features.values.astype(jnp.float32),
+            features=features.values if in_type else features.values.astype(jnp.float32),
             origin_yx=features.origin_yx,
             image=image,
             grid=self.grid,
             kept=sums if plan.blocks else None,
-            accelerated=any(is_accelerator(kernel.platform) for kernel in self.kernels.values()),
+            accelerated=accelerated,
         )
 
     def _precision(self) -> Any:

@@ -54,6 +54,10 @@ class WindowPlan:
         blocks = _chain([block.resolution for block in self.blocks], size)
         return dataclasses.replace(self, blocks=tuple(blocks))
 
+    def multiply_adds(self, config: GeneratorConfig) -> int:
+        """Of the convolutions of a window, from the lowest block that has one."""
+        return sum(_multiply_adds(config, block.resolution, block.reads, block.gives) for block in self.blocks)
+
     def origins(self, origin_yx: Int32[Array, "N 2"]) -> dict[int, tuple[Int32[Array, "N 2"], Int32[Array, "N 2"]]]:
         """Where the windows lie.
 

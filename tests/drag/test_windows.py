@@ -15,6 +15,7 @@ from dragspace_jax.benchmarks.case import random_model
 from dragspace_jax.drag import DragResult, DragSettings, EditError, recipes
 from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.networks import nearer
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.spaces.options import SpaceOptions
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
@@ -123,6 +124,36 @@ def test_blocks_that_handles_share(per_image: int) -> None:
 def test_the_way_of_accelerators(resolution: int, architecture: Architecture, per_image: int) -> None:
     """What is compiled for them, run here."""
     compare(random_generator(resolution, architecture), DragSettings(), per_image, platform="tpu")
+
+
+@pytest.mark.parametrize("platform", ["cpu", "tpu"])
+def test_the_way_back_may_be_narrower(platform: str) -> None:
+    """Values known from wide windows, derivatives by narrow ones around other points, which lie anywhere within."""
+    model, reach = random_generator(128), 3
+    wide = about(model.config, DragSettings(radius_track=60.0), 1)
+    network = model.prepare(**wide, noise="const", dtype="float32", platform=platform)
+    handles = places(128)
+    farthest = network.reach - reach - 1
+    moved = np.random.RandomState(0).randint(-farthest, farthest + 1, handles.shape)
+    points = jnp.asarray(np.clip(handles + moved, 0, 127), jnp.float32)
+    lane, first = jnp.zeros(len(handles), jnp.int32), points.astype(jnp.int32) - reach - 1
+    ws = jax.random.normal(jax.random.key(2), (1, model.config.num_ws, model.config.w_dim))
+    styles = model.synthesis.styles(ws, model.synthesis.names_up_to(network.plan.top))
+    sides = []
+
+    def weighed(styles: dict, narrow: bool) -> tuple[jax.Array, jax.Array]:
+        reader = network.features(styles, jnp.asarray(handles), lane)
+        reader = nearer(network, reader, styles, points, lane, reach) if narrow else reader
+        sides.append(reader.features.shape[1])
+        patches = reader.patches(first, 2 * reach + 2)
+        return jnp.sum(patches * jax.random.normal(jax.random.key(1), patches.shape)), patches
+
+    way_back = jax.jit(jax.grad(weighed, has_aux=True), static_argnums=1)
+    (expected_gradient, expected), (gradient, patches) = (way_back(styles, narrow) for narrow in (False, True))
+    assert sides[1] < sides[0]
+    assert relative_error(patches, expected) <= TOLERANCE
+    for name, each in expected_gradient.items():
+        assert relative_error(gradient[name], each) <= TOLERANCE, name
 
 
 def test_sizes_of_the_design() -> None:
