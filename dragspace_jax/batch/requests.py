@@ -12,7 +12,7 @@ import numpy as np
 from dragspace_jax.batch.lines import EditLine, LineError
 from dragspace_jax.batch.regions import RegionReader
 from dragspace_jax.drag import DragSettings, EditRequest
-from dragspace_jax.drag.edit import compares_everywhere
+from dragspace_jax.drag.edit import resolved_settings
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.inputs import check_seed_options, read_latents, read_mask, seed_latents
 from dragspace_jax.results import settings_record
@@ -68,6 +68,7 @@ class RequestMaker:
             "space": None if self._common is None else space_record(self._common),
             "settings": settings_record(self._settings.resolved(self._model.config)),
             "engine_with_mask": self._settings.engine or "whole",
+            "metric_with_region": self._settings.metric or "image",
         }
 
     def request(self, line: EditLine, name: str) -> EditRequest:
@@ -102,8 +103,7 @@ class RequestMaker:
     def settings(self, line: EditLine) -> DragSettings:
         """The line's settings, resolved for the model. Raises DragspaceError if they do not fit it."""
         chosen = settings_of(self._merged(line.settings), self._model.config.resolution)
-        masked = compares_everywhere(chosen) and (line.mask is not None or bool(line.may_change))
-        return chosen.resolved(self._model.config, masked=masked)
+        return resolved_settings(chosen, self._model.config, region=line.mask is not None or bool(line.may_change))
 
     def _label_of(self, line: EditLine) -> int | None:
         return self._label if line.label is None else line.label

@@ -17,7 +17,7 @@ from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_points
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import EditRequest, drag_one, make_edit
-from dragspace_jax.drag.edit import compares_everywhere
+from dragspace_jax.drag.edit import resolved_settings
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents, read_mask, seed_latents
@@ -91,8 +91,7 @@ def drag(
     side = generator.config.resolution
     stays = None if mask is None else read_mask(mask, side=side, invert=invert_mask)
     settings = settings_of(named, side)
-    masked = compares_everywhere(settings) and (stays is not None or bool(may_change))
-    settings = settings.resolved(generator.config, masked=masked)
+    settings = resolved_settings(settings, generator.config, region=stays is not None or bool(may_change))
     if seed is not None:
         start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])
     else:

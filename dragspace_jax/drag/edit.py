@@ -94,9 +94,15 @@ class Edit:
     region: np.ndarray | None = None
 
     @property
+    def parts(self) -> tuple[Any, Space, DragSettings, dict[str, np.ndarray]]:
+        """What an edit gives its lane, but for its handles: latents, space, settings and arrays."""
+        settings = dataclasses.replace(self.settings, metric=None)  # the host has measured it
+        return self.latents, self.space, settings, self.arrays
+
+    @property
     def program(self) -> Hashable:
         """What edits must share to run in one program: structures and shapes, not values."""
-        leaves, structure = jax.tree.flatten((self.latents, self.space, self.settings, self.arrays))
+        leaves, structure = jax.tree.flatten(self.parts)
         # Numbers of one kind are stored in one type, however a caller wrote them.
         return structure, tuple((np.shape(leaf), np.asarray(leaf).dtype.kind) for leaf in leaves)
 
@@ -144,18 +150,25 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         may_change = grown_region(given > 0, np.round(handles), targets)
     if may_change is not None and compares_everywhere(settings):
         arrays["mask"] = (~may_change).astype(np.float32)
-    settings = settings.resolved(config, masked="mask" in arrays)
+    settings = settings.resolved(config, masked="mask" in arrays, region=may_change is not None)
     if settings.keep_within > 0:
         arrays |= prior_arrays(model, space)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
-    direction = settings.method.direction
-    made = direction.arrays(model=model, space=space, handles_yx=handles, targets_yx=targets, region=may_change)
-    arrays = {**made, **arrays}
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:
         raise EditError(str(error), field="latents") from error
+    made = settings.method.direction.arrays(
+        model=model,
+        space=space,
+        latents=latents,
+        handles_yx=handles,
+        targets_yx=targets,
+        region=may_change,
+        settings=settings,
+    )
+    arrays = {**made, **arrays}
     return Edit(
         id=request.id,
         latents=latents,
@@ -171,6 +184,11 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
 def compares_everywhere(settings: DragSettings) -> bool:
     """Whether edits with these settings compare the whole map with the start's where a mask says so."""
     return settings.method is None or isinstance(settings.method.objective, MotionSupervision)
+
+
+def resolved_settings(settings: DragSettings, config: Any, *, region: bool) -> DragSettings:
+    """Settings resolved for edits that say what may change, by a region or a mask, or for those that do not."""
+    return settings.resolved(config, masked=region and compares_everywhere(settings), region=region)
 
 
 def published_method(settings: DragSettings, side: int) -> Method:

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float32
 
 from dragspace_jax.drag.method import Limits, Proposal, Pull, Terms
-from dragspace_jax.drag.metric import away, axes_of, model_metric, outside
+from dragspace_jax.drag.metric import axes_of, kept_of, metric_of, side_of
+from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import ByHandle, Lanes, Point, per_lane
 from dragspace_jax.spaces import Space
 from dragspace_jax.spaces.pca import PCA
@@ -66,9 +67,11 @@ class LeastChange:
         *,
         model: Any,
         space: Space,
+        latents: Any,
         handles_yx: Float32[np.ndarray, "n 2"],
         targets_yx: Float32[np.ndarray, "n 2"],
         region: Bool[np.ndarray, "H W"] | None,
+        settings: DragSettings,
     ) -> dict[str, np.ndarray]:
         """The metric's axes, in principal components of W, and how far to follow it; other spaces have no metric.
 
@@ -78,9 +81,8 @@ class LeastChange:
         if not isinstance(space, PCA):
             return {}
         stretch = (1.0, self.stretch) if region is None else (self.within, self.within)
-        side = model.config.resolution
-        weights = away(handles_yx, targets_yx, side) if region is None else outside(region)
-        axes = axes_of(model_metric(model, space), weights)
+        kept = kept_of(handles_yx, targets_yx, region, side=model.config.resolution, size=side_of(model))
+        axes = axes_of(metric_of(settings.metric or "model", model, space, np.asarray(latents.ws), kept))
         return {"rotation": axes.rotation, "spectrum": axes.spectrum, "stretch": np.asarray(stretch, np.float32)}
 
     def init(self, lanes: Lanes, coordinates: Float32[Array, "B={lanes.count} K"]) -> ByHandle:

@@ -136,17 +136,21 @@ class Direction(Protocol):
         *,
         model: Any,
         space: Space,
+        latents: Any,
         handles_yx: Float32[np.ndarray, "n 2"],
         targets_yx: Float32[np.ndarray, "n 2"],
         region: Bool[np.ndarray, "H W"] | None,
+        settings: DragSettings,
     ) -> dict[str, np.ndarray]:
         """What it needs of an edit beside its points, made once on the host for the lanes' `arrays`.
 
         Args:
           model: what is edited.
           space: the coordinates it moves in.
+          latents: where it starts.
           handles_yx, targets_yx: the edit's, pixels.
           region: where the image may change; None: nobody said.
+          settings: resolved.
         """
         ...
 

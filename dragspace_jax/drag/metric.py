@@ -1,7 +1,8 @@
 """How dear a change of the image is, per coordinate: the metric of a least-change drag.
 
-A model's metric is its mean Gram matrix of d image / d coordinates, one for each cell of a grid over the image. What
-an edit counts is a weight per cell: everything but the surroundings of its handles, or everything outside its region.
+It is the Gram matrix of d image / d coordinates, weighed where the image should stay: everywhere but in the
+surroundings of the handles, or outside a region. The model's is a mean over samples, one matrix for each cell of a grid
+over the image, made once; an image's own is exact, and is made for every edit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Float32
 from dragspace_jax.analysis.jacobian import mean_gram
 from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 from dragspace_jax.compilation_cache import cache_folder
-from dragspace_jax.metrics.change import SIDE, away_from
+from dragspace_jax.metrics.change import SIDE, away_from, box_averaged
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -89,10 +91,30 @@ def _measured(model: Generator, space: PCA, on_progress: Callable[[int], None] |
     z = np.random.RandomState(0).randn(SAMPLES, model.config.z_dim).astype(np.float32)
     zero = np.zeros(space.dim(model.config.w_dim), np.float32)
     points = ((zero, ws) for ws in np.asarray(model.mapping(jnp.asarray(z))))
-    side = min(SIDE, model.config.resolution)
+    side = side_of(model)
     cell = np.arange(side) * CELLS // side
     inside = (cell[:, None] * CELLS + cell[None, :])[None] == np.arange(CELLS**2)[:, None, None]
     return mean_gram(_preview, (model.synthesis, space), points, inside.astype(np.float32), on_progress=on_progress)
+
+
+def image_metric(
+    model: Generator, space: PCA, ws: Float[np.ndarray, "L D"], weights: Float[np.ndarray, "S S"]
+) -> Float32[np.ndarray, "K K"]:
+    """The metric of one image: the squared change of its RGB per squared unit of coordinates, in the model's units.
+
+    Args:
+      model: the generator.
+      space: whose coordinates are meant.
+      ws: of the image.
+      weights: of the pixels of a small picture, `side_of` the model.
+    """
+    point = np.zeros(space.dim(model.config.w_dim), np.float32), ws
+    return mean_gram(_preview, (model.synthesis, space), [point], np.asarray(weights, np.float32)[None])[0]
+
+
+def side_of(model: Generator) -> int:
+    """Of the picture that a metric is taken of."""
+    return min(SIDE, model.config.resolution)
 
 
 def _preview(
@@ -107,23 +129,39 @@ def _preview(
     return picture[0]
 
 
-def away(
-    handles_yx: Float[np.ndarray, "N 2"], targets_yx: Float[np.ndarray, "N 2"], side: int
-) -> Float32[np.ndarray, " G"]:
-    """Weights of the cells that spare the ways of the handles, as `metrics.change.away_from` has them."""
-    return _by_cell(away_from(handles_yx, targets_yx, side, SIDE))
+def kept_of(
+    handles_yx: Float[np.ndarray, "N 2"],
+    targets_yx: Float[np.ndarray, "N 2"],
+    region: Bool[np.ndarray, "H H"] | None,
+    *,
+    side: int,
+    size: int,
+) -> Float[np.ndarray, "S S"]:
+    """How much the image should stay, from 0 to 1, for a picture of `size` of an image of `side` pixels.
+
+    Outside the region, if there is one; else away from the handles' ways, as `metrics.change.away_from` has it.
+    """
+    if region is None:
+        return away_from(handles_yx, targets_yx, side, size)
+    return box_averaged(1.0 - region, size)
 
 
-def outside(region: Bool[np.ndarray, "H W"]) -> Float32[np.ndarray, " G"]:
-    """Weights of the cells: the share of each that lies outside a region, which may change."""
-    return _by_cell(1.0 - region.astype(np.float64))
+def by_cell(weights: Float[np.ndarray, "S S"]) -> Float32[np.ndarray, " G"]:
+    """Means over the cells."""
+    return box_averaged(weights, CELLS).reshape(-1).astype(np.float32)
 
 
-def _by_cell(weights: Float[np.ndarray, "H W"]) -> Float32[np.ndarray, " G"]:
-    """Means over the cells of weights."""
-    height, width = (length // CELLS for length in weights.shape)
-    cropped = weights[: height * CELLS, : width * CELLS].reshape(CELLS, height, CELLS, width)
-    return cropped.mean((1, 3)).reshape(-1).astype(np.float32)
+def metric_of(
+    which: Literal["model", "image"],
+    model: Generator,
+    space: PCA,
+    ws: Float[np.ndarray, "L D"],
+    kept: Float[np.ndarray, "S S"],
+) -> Float[np.ndarray, "K K"]:
+    """The model's metric or the image's own, of what should be `kept_of` an edit."""
+    if which == "image":
+        return image_metric(model, space, ws, kept)
+    return np.tensordot(by_cell(kept), model_metric(model, space), 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,8 +177,7 @@ class Axes:
     spectrum: np.ndarray
 
 
-def axes_of(metric: Float32[np.ndarray, "G K K"], weights: Float32[np.ndarray, " G"]) -> Axes:
-    """The axes of a model's metric with weights of its cells."""
-    whole = np.tensordot(weights, metric, 1)
-    spectrum, rotation = np.linalg.eigh(whole)
+def axes_of(metric: Float[np.ndarray, "K K"]) -> Axes:
+    """The axes of a metric."""
+    spectrum, rotation = np.linalg.eigh(metric)
     return Axes(rotation=rotation.astype(np.float32), spectrum=np.maximum(spectrum, 0.0).astype(np.float32))

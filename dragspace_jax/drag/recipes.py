@@ -33,7 +33,14 @@ _ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above
 _WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
 _OF_A_LOSS = ("learning_rate", "momentum", "pace", "radius_motion", "mask_weight")
-"""Settings of drags that follow a loss; a least-change drag has none."""
+_OF_LEAST_CHANGE = ("metric",)
+_USELESS = {"least-change": _OF_A_LOSS, "paced": _OF_LEAST_CHANGE, "published": _OF_LEAST_CHANGE}
+"""{recipe: settings it has no use for}."""
+_WHY = {
+    "least-change": "follows no loss; leave it out, or take the recipe paced or published",
+    "paced": "follows a loss; leave it out, or take the recipe least-change",
+    "published": "follows a loss; leave it out, or take the recipe least-change",
+}
 
 _HALF = "half the image's side, at most 128"
 _IN_WORDS = {
@@ -127,17 +134,13 @@ def complete_settings(
     """
     _check(name)
     named = {field: value for field, value in (chosen or {}).items() if value is not None}
+    if useless := [field for field in _USELESS[name] if field in named]:
+        raise EditError(f"{useless[0]} is of no use to the recipe {name}, which {_WHY[name]}", field=useless[0])
     settings = PUBLISHED
     block = min(128, max(4, resolution // 2))
     if name == "paced":
         settings = dataclasses.replace(PACED, learning_rate=_paced_rate(options), feature_block=block)
     if name == "least-change":
-        if useless := [field for field in _OF_A_LOSS if field in named]:
-            raise EditError(
-                f"{useless[0]} is of no use to the recipe least-change, which follows no loss; leave it out, or take "
-                "the recipe paced or published",
-                field=useless[0],
-            )
         method = Method(objective=PatchTracking(), direction=LeastChange(), size=TrustRegion(side=resolution))
         tolerance = _ARRIVED * max(1.0, resolution / 256)
         settings = dataclasses.replace(LEAST_CHANGE, feature_block=block, tolerance=tolerance, method=method)
@@ -167,7 +170,7 @@ def default_in_words(field: str) -> str:
 
 
 def _words(name: str, settings: DragSettings, field: str) -> str:
-    if name == "least-change" and field in _OF_A_LOSS:
+    if field in _USELESS[name]:
         return "none"
     if field in _IN_WORDS[name]:
         return _IN_WORDS[name][field]

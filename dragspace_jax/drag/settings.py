@@ -146,6 +146,14 @@ class DragSettings:
         12.0, "Of the window in which a handle is found again.", unit=_PX, above=0.0, static=True
     )
     mask_weight: float = _setting(20.0, "Weight of the mask's term.", least=0.0)
+    metric: Literal["model", "image"] | None = _setting(
+        None,
+        "What a change of the image costs a least-change drag, per coordinate: the model's mean, measured once a "
+        "model, or the image's own, measured for every edit.",
+        choices=("model", "image"),
+        static=True,
+        default_is="model; with a region or mask, image",
+    )
     keep_within: float = _setting(
         0.0,
         "The farthest that a drag may go from the mean of W, as a Mahalanobis distance, of which samples of the model "
@@ -170,8 +178,8 @@ class DragSettings:
     method: Any = None
     """A `Method` of your own; None: motion supervision by Adam, at the pace or else at the rate."""
 
-    def resolved(self, config: Config, *, masked: bool = False) -> DragSettings:
-        """These settings, checked, with what depends on the network filled in for edits with or without masks.
+    def resolved(self, config: Config, *, masked: bool = False, region: bool = False) -> DragSettings:
+        """These settings, checked, with what depends on the network filled in for edits with or without masks, regions.
 
         Raises:
           EditError: a number out of range, a feature block that the network does not have, or windows for a mask.
@@ -179,7 +187,8 @@ class DragSettings:
         tolerance = stop_distance(config.resolution) if self.tolerance is None else self.tolerance
         block = published_block(config.resolution) if self.feature_block is None else self.feature_block
         engine = ("whole" if masked else "window") if self.engine is None else self.engine
-        filled = dataclasses.replace(self, tolerance=tolerance, feature_block=block, engine=engine)
+        metric = ("image" if region else "model") if self.metric is None else self.metric
+        filled = dataclasses.replace(self, tolerance=tolerance, feature_block=block, engine=engine, metric=metric)
         for name, setting in SETTINGS.items():
             setting.check(name, getattr(filled, name))
         if block not in config.block_resolutions:

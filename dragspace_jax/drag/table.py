@@ -16,11 +16,6 @@ from dragspace_jax.drag.edit import Edit
 from dragspace_jax.drag.state import Handles, Start
 
 
-def _parts(edit: Edit) -> tuple[Any, ...]:
-    """What an edit gives its lane; the handles have rows of their own."""
-    return edit.latents, edit.space, edit.settings, edit.arrays
-
-
 class Table:
     """Host arrays of B lanes and N handles.
 
@@ -32,7 +27,7 @@ class Table:
 
     def __init__(self, edit: Edit, *, lanes: int, handles: int, devices: int = 1):
         self.lanes, self.devices = lanes, devices
-        leaves, self._structure = jax.tree.flatten(_parts(edit))
+        leaves, self._structure = jax.tree.flatten(edit.parts)
         # Lanes without an edit hold a whole one as well: nothing divides by zero there.
         self._stacks = [np.repeat(_exact(leaf)[None], lanes, 0) for leaf in leaves]
         self.owner = np.full(handles, -1)
@@ -55,7 +50,7 @@ class Table:
         rows = part.start + np.flatnonzero(self.owner[part] < 0)[: len(edit.handles_yx)]
         self.owner[rows] = lane
         self._start_yx[rows], self._targets_yx[rows] = edit.handles_yx, edit.targets_yx
-        for stack, leaf in zip(self._stacks, jax.tree.leaves(_parts(edit)), strict=True):
+        for stack, leaf in zip(self._stacks, jax.tree.leaves(edit.parts), strict=True):
             stack[lane] = leaf
 
     def rows(self, lane: int) -> Int[np.ndarray, " N"]:

@@ -46,24 +46,42 @@ class StudyEdit:
 
     Attributes:
       name: what changes, `landmark by attribute`.
-      landmark: index into LANDMARKS.
+      landmarks: [N], indices into LANDMARKS; the first is the one that the change is known by.
       ws: [L, D], where it starts.
-      handle_yx, target_yx: [2], whole pixels.
+      handles_yx, targets_yx: [N, 2], whole pixels, of the landmarks before and after.
       region: bool [H, W], the pixels that the change alters, grown by a few, without holes.
       wanted: [A], the attributes after the change.
     """
 
     name: str
-    landmark: int
+    landmarks: np.ndarray
     ws: np.ndarray
-    handle_yx: np.ndarray
-    target_yx: np.ndarray
+    handles_yx: np.ndarray
+    targets_yx: np.ndarray
     region: np.ndarray
     wanted: np.ndarray
 
+    @property
+    def landmark(self) -> int:
+        """The first of the landmarks."""
+        return int(self.landmarks[0])
 
-def study_edits(model: Generator, kind: str, count: int, *, first_seed: int) -> list[StudyEdit]:
+    @property
+    def handle_yx(self) -> np.ndarray:
+        """[2], of the first landmark."""
+        return self.handles_yx[0]
+
+    @property
+    def target_yx(self) -> np.ndarray:
+        """[2], of the first landmark."""
+        return self.targets_yx[0]
+
+
+def study_edits(model: Generator, kind: str, count: int, *, first_seed: int, handles: int = 1) -> list[StudyEdit]:
     """`count` edits on samples of a critter model; other `first_seed`s give other samples.
+
+    Each has up to `handles` landmarks, of those that lie within the frame: the one that the change is known by, then
+    always the one farthest from those before. A landmark that the change does not move is held where it is.
 
     Raises:
       RuntimeError: no candidate of a kind moves its landmark far enough within the frame.
@@ -78,22 +96,23 @@ def study_edits(model: Generator, kind: str, count: int, *, first_seed: int) -> 
         start = np.asarray(entangle(normalise_second_moment(jnp.asarray(z))))
         wanted = _changed(start, attribute, random)
         index = LANDMARKS.index(landmark)
-        handles, targets = (
-            np.rint(np.asarray(landmark_places(kind, jnp.asarray(a), side))[:, index]) for a in (start, wanted)
+        before_yx, after_yx = (
+            np.rint(np.asarray(landmark_places(kind, jnp.asarray(a), side))) for a in (start, wanted)
         )
-        chosen = _first_fit(handles, targets, side)
+        chosen = _first_fit(before_yx[:, index], after_yx[:, index], side)
         if chosen is None:
             raise RuntimeError(f"no change of {attribute} moves {landmark} far enough; candidates: {_CANDIDATES}")
         before, after = (np.asarray(draw(jnp.asarray(a[chosen : chosen + 1])).image)[0] for a in (start, wanted))
         altered = binary_dilation(np.abs(after - before).max(-1) > _CHANGED, iterations=_GROWN)
         region = np.asarray(binary_fill_holes(altered))
+        landmarks = _spread(before_yx[chosen], after_yx[chosen], index, handles, side)
         edits.append(
             StudyEdit(
                 name=f"{landmark} by {attribute or 'pose'}",
-                landmark=index,
+                landmarks=landmarks,
                 ws=np.asarray(model.mapping(jnp.asarray(z[chosen : chosen + 1])))[0],
-                handle_yx=handles[chosen],
-                target_yx=targets[chosen],
+                handles_yx=before_yx[chosen, landmarks],
+                targets_yx=after_yx[chosen, landmarks],
                 region=region,
                 wanted=wanted[chosen],
             )
@@ -113,8 +132,25 @@ def _changed(start: np.ndarray, attribute: str | None, random: np.random.Generat
     return wanted
 
 
+def _within(handles: np.ndarray, targets: np.ndarray, side: int) -> np.ndarray:
+    """Whether both lie within the frame: [...] of points [..., 2]."""
+    inside = (np.minimum(handles, targets) >= _MARGIN) & (np.maximum(handles, targets) <= side - 1 - _MARGIN)
+    return np.all(inside, -1)
+
+
+def _spread(before: np.ndarray, after: np.ndarray, first: int, count: int, side: int) -> np.ndarray:
+    """Up to `count` of the landmarks [P, 2], the first one and then always the farthest from those before."""
+    chosen, usable = [first], _within(before, after, side)
+    while len(chosen) < count:
+        apart = np.linalg.norm(before[:, None] - before[chosen][None], axis=-1).min(1)
+        farthest = int(np.argmax(np.where(usable, apart, 0.0)))
+        if apart[farthest] == 0.0 or not usable[farthest]:
+            break
+        chosen.append(farthest)
+    return np.array(chosen)
+
+
 def _first_fit(handles: np.ndarray, targets: np.ndarray, side: int) -> int | None:
     far = np.linalg.norm(targets - handles, axis=1)
-    within = (np.minimum(handles, targets) >= _MARGIN) & (np.maximum(handles, targets) <= side - 1 - _MARGIN)
-    fits = np.flatnonzero((far >= _SHORTEST) & (far <= _LONGEST) & within.all(1))
+    fits = np.flatnonzero((far >= _SHORTEST) & (far <= _LONGEST) & _within(handles, targets, side))
     return int(fits[0]) if len(fits) else None

@@ -200,6 +200,9 @@ def test_lines_name_what_may_change(
     result = dragspace("batch", edits, "--model", tiny_folder, "--out", out, "--pictures", "none", *QUICK)
     assert result.exit_code == 0, result.output
     regions = {request.id: request.region for request in instant.ran}
+    assert {request.id: request.settings.metric == "image" for request in instant.ran} == {
+        name: region is not None for name, region in regions.items()
+    }
     assert regions.pop("none") is None
     assert not regions.pop("picture").any()  # which `make_edit` refuses
     np.testing.assert_array_equal(regions.pop("box"), labels == 3)

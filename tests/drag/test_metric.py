@@ -57,12 +57,23 @@ def test_it_is_kept_and_a_damaged_file_is_measured_again(
     metric._loaded.clear()
 
 
-def test_cells_away_from_a_way_and_outside_a_region() -> None:
-    weights = metric.away(np.array([[16.0, 16.0]]), np.array([[16.0, 40.0]]), 128).reshape(8, 8)
+def test_an_images_own_is_the_models_of_that_image_alone(tiny_generator: Generator, space: PCA, monkeypatch) -> None:
+    monkeypatch.setattr(metric, "SAMPLES", 1)
+    model = metric._measured(tiny_generator, space, None)
+    ws = np.asarray(tiny_generator.mapping(jnp.asarray(np.random.RandomState(0).randn(1, 16), jnp.float32)))[0]
+    kept = np.ones((metric.side_of(tiny_generator),) * 2)
+    kept[: len(kept) // 2] = 0.25
+    of_cells = np.tensordot(metric.by_cell(kept), model, 1)
+    np.testing.assert_allclose(metric.image_metric(tiny_generator, space, ws, kept), of_cells, rtol=1e-4, atol=1e-7)
+
+
+def test_what_stays_lies_away_from_a_way_or_outside_a_region() -> None:
+    points = np.array([[16.0, 16.0]]), np.array([[16.0, 40.0]])
+    weights = metric.by_cell(metric.kept_of(*points, None, side=128, size=32)).reshape(8, 8)
     assert weights[1, 1] < 0.2
     assert weights[7, 7] > 0.99
     region = np.zeros((128, 128), bool)
     region[:16, :8] = True
     expected = np.ones(64)
     expected[0] = 0.5
-    np.testing.assert_allclose(metric.outside(region), expected)
+    np.testing.assert_allclose(metric.by_cell(metric.kept_of(*points, region, side=128, size=32)), expected)

@@ -62,6 +62,12 @@ def test_least_change_refuses_what_only_a_loss_needs(field: str) -> None:
         complete_settings("least-change", SpaceOptions(space="pca"), 128, {field: 0.5})
 
 
+@pytest.mark.parametrize("name", ["paced", "published"])
+def test_what_follows_a_loss_refuses_a_metric(name: str) -> None:
+    with pytest.raises(ds.DragspaceError, match=f"metric is of no use to the recipe {name}, which follows a loss"):
+        complete_settings(name, SpaceOptions(space="pca"), 128, {"metric": "model"})
+
+
 @pytest.mark.parametrize(
     ("options", "rate"),
     [

@@ -105,7 +105,8 @@ def test_runs_go_on_where_they_stopped(
 ) -> None:
     ws = np.zeros((8, 16), np.float32)
     edit = StudyEdit(
-        name="nose", landmark=0, ws=ws, handle_yx=np.array([9.0, 9.0]), target_yx=np.array([9.0, 15.0]),
+        name="nose", landmarks=np.array([0]), ws=ws,
+        handles_yx=np.array([[9.0, 9.0]]), targets_yx=np.array([[9.0, 15.0]]),
         region=np.ones((32, 32), bool), wanted=np.zeros(3),
     )  # fmt: skip
     asked: list[str] = []
