@@ -26,6 +26,7 @@ from dragspace_jax.drag.table import Table
 from dragspace_jax.metrics.change import SIDE
 from dragspace_jax.spaces import PCA, Space, WPlus
 from dragspace_jax.spaces.options import DEFAULT_COMPONENTS, WHITENED_COMPONENTS, SpaceOptions
+from dragspace_jax.spaces.wplus import default_layers
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
 
@@ -75,7 +76,7 @@ def _edit(case: Case, recipe: str, dtype: Precision) -> Edit:
     arrays = {} if mask is None else {"mask": mask}
     settings = complete_settings(recipe, complete_space(recipe, SpaceOptions()), side, {"dtype": dtype})
     settings = settings.resolved(case.config, masked=mask is not None)
-    space: Space = WPlus()
+    space: Space = WPlus(layers=default_layers(case.config.num_ws))
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method(settings, side))
     if recipe != "published":

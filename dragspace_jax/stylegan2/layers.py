@@ -86,8 +86,9 @@ def _raised(x: Float[Array, "N n n I"], kernel: Kernel, *, taps: Taps) -> Float[
 
 def _raised_rows(
     x: Float[Array, "N n n I"], kernel: Kernel, offset: Int32[Array, " N"], *, taps: Taps, size: int
-) -> Float[Array, "N {size} 2*n-1 O"]:
-    return stored(filter_window(transposed_convolution(x, kernel), 1, offset, taps, size))
+) -> Float[Array, "N {size} {size}+4 O"]:
+    spread = transposed_convolution(x, kernel)[:, :, : size + 4]  # the columns that the rest of the filter reads
+    return stored(filter_window(spread, 1, offset, taps, size))
 
 
 def _linear(
