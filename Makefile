@@ -1,5 +1,6 @@
 # make demo   install what running needs, then drag points on the two embedded models (out/demo/index.html)
 # make test   install what developing needs as well, then ruff, pyright, deptry and pytest in two processes
+# make tpu    install TPU's compiler beside that, and test what it makes of a drag; no TPU is needed
 # A stamp in .venv says what is installed already, so a second run goes straight to its work.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ INPUTS := pyproject.toml setup.py constraints.txt
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint
+.PHONY: demo test lint tpu
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -25,6 +26,11 @@ WHOLE := --xla_cpu_parallel_codegen_split_count=1
 test: lint
 	XLA_FLAGS="$(WHOLE) --xla_cpu_use_fusion_emitters=false" $(PYTEST) $(addprefix --ignore ,$(APART))
 	XLA_FLAGS="$(WHOLE)" $(PYTEST) $(APART)
+
+# In a folder of its own: JAX would look for a TPU, and complain, wherever it finds the compiler.
+tpu: $(INSTALLED_DEV)
+	$(INSTALL) --no-deps --upgrade --target $(VENV)/tpu libtpu
+	PYTHONPATH=$(VENV)/tpu $(BIN)/python -m pytest tests/benchmarks/test_tpu_compile.py
 
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .

@@ -76,6 +76,10 @@ class KeptJit:
         compiled = program.lower(*jax.tree.leaves(args)).compile()
         return lambda *args: self._whole(compiled(*jax.tree.leaves(args)), args), compiled
 
+    def lowered(self, *args: Any) -> jax.stages.Lowered:
+        """The program for such arguments, or for shapes, traced now whatever is kept: for those who look at it."""
+        return self._traced.lower(*args)
+
     def preload(self, *args: Any) -> None:
         """Load the program for such arguments, or for shapes, if an earlier run kept it; else nothing is done.
 

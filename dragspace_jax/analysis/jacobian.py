@@ -57,7 +57,7 @@ def mean_gram(
     """
     total, count = None, 0
     for coordinates, latents in points:
-        found = _gram(image, of, jnp.asarray(coordinates), jnp.asarray(latents), jnp.asarray(weights), channels)
+        found = gram(image, of, jnp.asarray(coordinates), jnp.asarray(latents), jnp.asarray(weights), channels)
         total = found if total is None else total + found
         count += 1
         jax.block_until_ready(total)
@@ -69,9 +69,9 @@ def mean_gram(
 
 
 @partial(jax.jit, static_argnums=(0, 5))
-def _gram(
-    image: Image, of: Any, at: jax.Array, latents: jax.Array, weights: jax.Array, channels: Channels
-) -> jax.Array:
+def gram(image: Image, of: Any, at: jax.Array, latents: jax.Array, weights: jax.Array, channels: Channels) -> jax.Array:
+    """Jᵀ W J / (H W C) at one point, [G, K, K]; arguments as in `mean_gram`."""
+
     def treated(coordinates: jax.Array) -> jax.Array:
         picture = image(of, coordinates, latents)
         return jnp.mean(picture, -1, keepdims=True) if channels == "mean" else picture

@@ -18,7 +18,7 @@ from dragspace_jax.drag.method import Terms
 from dragspace_jax.drag.progress import progress_of
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import ByHandle, Lanes, Progress, per_lane
-from dragspace_jax.networks import Network, PatchReader, Styles
+from dragspace_jax.networks import Network, PatchReader, Styles, nearer
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 _REFINEMENTS = 4
@@ -99,7 +99,9 @@ class PatchTracking:
         found = jax.lax.stop_gradient(jnp.where(started[:, None], last_yx, tracked.places))
         patch = self.patch(frozen, found)
         gradient = _gradient(lambda p: self.patch(frozen, p), found, 1 / frozen.grid.scale)
-        change = self.patch(reader, found) - patch
+        # Derivatives are wanted of this patch alone, and the way back to it is a small part of the window's.
+        around = self.arm * self._spacing(reader) + 1
+        change = self.patch(nearer(network, reader, styles, found, image, around), found) - patch
         places = found - _solved(gradient, change)
         residual = self.residual(patch, reference)
         after = {

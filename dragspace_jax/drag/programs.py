@@ -126,6 +126,13 @@ class Programs:
             self.compile_seconds += seconds
         return self._chunks[key]
 
+    def lowered(self, shapes: tuple[Network, Lanes, DragState]) -> jax.stages.Lowered:
+        """The chunk for arrays of these shapes as JAX lowers it, for those who look at what a compiler makes of it.
+
+        The devices may be those of a topology, which nobody has at hand.
+        """
+        return self._run.lowered(*shapes)
+
     def _compiled(
         self,
         function: Callable[..., Any],

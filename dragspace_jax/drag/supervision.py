@@ -16,7 +16,7 @@ from dragspace_jax.drag.progress import progress_of
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.drag.state import ByHandle, Lanes, Progress, per_lane
 from dragspace_jax.drag.tracking import features_at, track
-from dragspace_jax.networks import Network, Styles
+from dragspace_jax.networks import Network, Styles, nearer
 
 
 @jax.tree_util.register_dataclass
@@ -68,7 +68,9 @@ class MotionSupervision:
         reference = jnp.where(first[lane][:, None], features_at(frozen, last_yx), carry["reference"].value)
         found_yx = track(frozen, reference, last_yx, settings.pixels(settings.radius_track, side))
         radius = settings.pixels(settings.radius_motion, side)
-        motion = motion_loss(reader, found_yx, handles.targets_yx, handles.valid, radius, tolerance)
+        # On a CPU the published loop stays what it was to the last bit; the sums of a narrower way back are others.
+        near = nearer(network, reader, styles, found_yx, image, radius) if reader.accelerated else reader
+        motion = motion_loss(near, found_yx, handles.targets_yx, handles.valid, radius, tolerance)
         loss = per_lane(motion, lane, lanes.count)
         after: dict[str, Any] = {"handles_yx": ByHandle(found_yx), "reference": ByHandle(reference)}
         if "mask" in lanes.arrays:

@@ -2,6 +2,6 @@
 
 from dragspace_jax.networks.grid import Grid
 from dragspace_jax.networks.patches import PatchReader
-from dragspace_jax.networks.protocol import Model, Network, Styles
+from dragspace_jax.networks.protocol import Model, Network, Styles, nearer
 
-__all__ = ["Grid", "Model", "Network", "PatchReader", "Styles"]
+__all__ = ["Grid", "Model", "Network", "PatchReader", "Styles", "nearer"]

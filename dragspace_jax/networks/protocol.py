@@ -56,6 +56,36 @@ class Network(Protocol):
         ...
 
 
+class Narrowing(Network, Protocol):
+    """A network whose windows can be narrowed: it fills in `PatchReader.kept`."""
+
+    def nearer(
+        self, reader: PatchReader, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"], reach: int
+    ) -> PatchReader:
+        """See the function `nearer`."""
+        ...
+
+
+def nearer(
+    network: Any,
+    reader: PatchReader,
+    styles: Styles,
+    points_yx: Float[Array, "N 2"],
+    image: Int32[Array, " N"],
+    reach: int,
+) -> PatchReader:
+    """The same features nearer to points, for those who differentiate them: the way back is then as narrow.
+
+    Args:
+      network: that computed them; one that keeps nothing of it gives them as they are.
+      reader: `network.features` at the same styles, of more around these points.
+      styles, image: as there.
+      points_yx: in pixels.
+      reach: how far around them features are read, in pixels.
+    """
+    return reader if reader.kept is None else network.nearer(reader, styles, points_yx, image, reach)
+
+
 @runtime_checkable
 class Config(Protocol):
     """What is known of a model before it is made ready."""

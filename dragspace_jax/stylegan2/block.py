@@ -11,20 +11,23 @@ from functools import partial
 from types import MappingProxyType
 
 from flax import nnx
-from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
+from jaxtyping import Array, Float, Float32, PRNGKeyArray
 
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel
+from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator
 from dragspace_jax.stylegan2.layers import Conv, Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.resample import normalised_taps, upsample_valid
-from dragspace_jax.stylegan2.tile import Tile
+from dragspace_jax.stylegan2.tile import Tile, Window
 
 Styles = Mapping[str, Float[Array, "B _"]]
 """Affine outputs by the name of their convolution: {"b4.conv1": [B, C], "b4.torgb": [B, C], …}."""
 Kernels = Mapping[str, Kernel]
 """Weights made ready, by the name of their convolution; what is missing is made on the way."""
+Known = Mapping[str, Tile]
+"""What convolutions gave, before demodulation, by their name."""
 Keys = tuple[PRNGKeyArray | None, PRNGKeyArray | None]
 NO_KERNELS: Kernels = MappingProxyType({})
+NOTHING_KNOWN: Known = MappingProxyType({})
 
 
 class SynthesisBlock(nnx.Module):
@@ -54,6 +57,12 @@ class SynthesisBlock(nnx.Module):
         return [*names, "torgb"] if self.has_torgb else names
 
     def features(
+        self, x: Tile, styles: Styles, *, noise: Noise, keys: Keys = (None, None), kernels: Kernels = NO_KERNELS
+    ) -> Tile:
+        """The block's output before ToRGB; x is the block below's, or a tile of the constant."""
+        return self.stages(x, styles, noise=noise, keys=keys, kernels=kernels)[0]
+
+    def stages(
         self,
         x: Tile,
         styles: Styles,
@@ -61,28 +70,41 @@ class SynthesisBlock(nnx.Module):
         noise: Noise,
         keys: Keys = (None, None),
         kernels: Kernels = NO_KERNELS,
-        window: tuple[Int32[Array, "N 2"], int] | None = None,
-    ) -> Tile:
-        """The block's output before ToRGB; x is the block below's, or a tile of the constant.
+        window: Window | None = None,
+        known: Known = NOTHING_KNOWN,
+    ) -> tuple[Tile, dict[str, Tile]]:
+        """The block's output before ToRGB, and by name what its convolutions gave.
 
-        `window` (origin, side) says which part of the output is wanted, where x is a window that suffices for it.
+        Args:
+          x: the block below's output, or a tile of the constant.
+          styles, noise, keys, kernels: as in `Synthesis`.
+          window: which part of the output is wanted, where x is a window that suffices for it.
+          known: what the convolutions gave before on more positions: only derivatives are then computed.
         """
-        name = f"b{self.resolution}"
-        conv0, conv1 = f"{name}.conv0", f"{name}.conv1"
-        if self.resolution == 4:
-            return self.conv1(x, styles[conv1], noise=noise, key=keys[1], kernel=kernels.get(conv1))
         gain = math.sqrt(0.5) if self.has_skip else 1.0
-        y = self.conv0(x, styles[conv0], noise=noise, key=keys[0], kernel=kernels.get(conv0))
-        if window is not None:
-            y = y.window(window[0] - 1, window[1] + 2)
-        y = self.conv1(y, styles[conv1], noise=noise, key=keys[1], kernel=kernels.get(conv1), gain=gain)
+        y, sums = x, dict[str, Tile]()
+        for name, key in zip(("conv0", "conv1"), keys, strict=True):
+            if name == "conv0" and self.resolution == 4:
+                continue
+            layer: SynthesisLayer = getattr(self, name)
+            full, style = f"b{self.resolution}.{name}", styles[f"b{self.resolution}.{name}"]
+            kernel = kernels[full] if full in kernels else layer.kernel(y.values.dtype)
+            between = None
+            if name == "conv0" and window is not None:
+                between = (window[0] - 1, window[1] + 2)
+            early = between if is_accelerator(kernel.platform) else None
+            sums[full] = layer.convolved(y, style, kernel, window=early, known=known.get(full))
+            scale = gain if name == "conv1" else 1.0
+            y = layer.activated(sums[full], style, kernel, noise=noise, key=key, gain=scale, window=early)
+            if between is not None and early is None:
+                y = y.window(*between)
         if not self.has_skip:
-            return y
+            return y, sums
         thin = x.with_values(self.skip(x.values)).for_stencil()
         raised = thin.doubled(upsample_valid(thin.values, self.taps))
         if y.origin_yx is not None:
             raised = raised.window(y.origin_yx, y.values.shape[1])
-        return y.with_values(raised.values * gain + y.values)
+        return y.with_values(raised.values * gain + y.values), sums
 
     def image(
         self, below: Float32[Array, "B r r img_channels"] | None, x: Tile, styles: Styles

@@ -1,9 +1,10 @@
 """3×3 convolutions with one weight for a whole batch: valid, and transposed with stride 2; their kernels made ready.
 
 On a CPU, a convolution of few positions is fastest as patches times a matrix, forward and backward: the weight is read
-once, as it lies, and no gradient needs it flipped. Larger ones, and all on accelerators, are left to XLA. So the
-program depends on the platform that it is compiled for, which need not be the one that compiles it: a kernel made ready
-names its platform, and without one JAX chooses when it lowers.
+once, as it lies, and no gradient needs it flipped. Larger ones, and all on accelerators, are left to XLA. A transposed
+one is four of these there, a phase each; accelerators have it as one convolution of a spread input, and interleaving
+phases costs them more than the convolutions. So the program depends on the platform that it is compiled for, which need
+not be the one that compiles it: a kernel made ready names its platform, and without one JAX chooses when it lowers.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Kernel:
     """A 3×3 weight as the convolutions want it; made once for an edit, since weights do not change in one.
 
     Attributes:
-      parts: one weight [3, 3, I, O], or the four phases of a transposed convolution: rows even and odd, in each
+      parts: one weight [3, 3, I, O]; of a transposed convolution on a CPU its four phases: rows even and odd, in each
         columns even and odd, [2, 2, I, O], [2, 1, I, O], [1, 2, I, O] and [1, 1, I, O].
       energy: [I, O] float32, the sum over taps of the squared weight.
       platform: what the convolution is compiled for, such as `cpu` or `tpu` (static); None: chosen in lowering, which
@@ -51,11 +52,15 @@ class Kernel:
         platform: str | None = None,
     ) -> Kernel:
         """A weight made ready for values of type `dtype` on a platform (None: any)."""
-        parts = [weight[rows, columns] for rows, columns in _PHASES] if transposed else [weight]
+        parts = _phases(weight) if transposed and platform == "cpu" else (weight,)
         # Tap by tap: a CPU reduces over leading axes fifty times slower.
         taps = [jnp.square(weight[i, j]) for i in range(weight.shape[0]) for j in range(weight.shape[1])]
         energy = functools.reduce(jnp.add, taps)
         return cls(parts=tuple(part.astype(dtype) for part in parts), energy=energy, platform=platform)
+
+
+def _phases(weight: Float[Array, "3 3 I O"]) -> tuple[jax.Array, ...]:
+    return tuple(weight[rows, columns] for rows, columns in _PHASES)
 
 
 def platform_of(tree: Any) -> str | None:
@@ -71,6 +76,11 @@ def platform_of(tree: Any) -> str | None:
     return platforms.pop() if len(platforms) == 1 else None
 
 
+def is_accelerator(platform: str | None) -> bool:
+    """Whether a program is known to be for something else than a CPU."""
+    return platform not in (None, "cpu")
+
+
 def convolve_valid(
     x: Float[Array, "B h w I"], weight: Float[Array, "kh kw I O"], *, stride: int = 1, platform: str | None = None
 ) -> Float[Array, "B (h-kh)//{stride}+1 (w-kw)//{stride}+1 O"]:
@@ -80,7 +90,7 @@ def convolve_valid(
     """
     weight = weight.astype(x.dtype)
     by_xla = functools.partial(_convolve_by_xla, stride=stride)
-    if stride > 1 or _patch_bytes(x, weight) > _PATCH_BYTES or platform not in (None, "cpu"):
+    if stride > 1 or _patch_bytes(x, weight) > _PATCH_BYTES or is_accelerator(platform):
         return by_xla(x, weight)
     if platform is None:
         return jax.lax.platform_dependent(x, weight, cpu=_multiply_patches, default=by_xla)
@@ -120,16 +130,37 @@ def _neighbours(x: Float[Array, "B h w C"], count: int, axis: int) -> Float[Arra
 
 
 def transposed_convolution(x: Float[Array, "B n n I"], kernel: Kernel) -> Float[Array, "B 2*n-1 2*n-1 O"]:
-    """Stride-2 transposed 3×3 convolution of a map with margins, in its four phases.
+    """Stride-2 transposed 3×3 convolution of a map with margins.
 
     It gives the positions 1 … 2n-1 of the full result, those that the four-tap filter reads.
-    An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 holds x[i]·w[1]: no tap meets an inserted zero.
     """
+    if kernel.platform is None:
+        weight = kernel.parts[0]
+        return jax.lax.platform_dependent(
+            x, weight, cpu=lambda x, weight: _by_phases(x, _phases(weight), "cpu"), default=_spread_by_xla
+        )
+    if kernel.platform == "cpu":
+        return _by_phases(x, kernel.parts, kernel.platform)
+    return _spread_by_xla(x, kernel.parts[0])
+
+
+def _by_phases(
+    x: Float[Array, "B n n I"], parts: tuple[jax.Array, ...], platform: str
+) -> Float[Array, "B 2*n-1 2*n-1 O"]:
+    """An even position 2i holds x[i]·w[0] + x[i-1]·w[2], an odd one 2i+1 x[i]·w[1]: no tap meets an inserted zero."""
     # A row of zeros in front makes all four phases n × n; the position it stands for is cut off below.
     padded = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
     phases = []
-    for part in kernel.parts:
+    for part in parts:
         rows, columns = (2 - size for size in part.shape[:2])
-        phases.append(convolve_valid(padded[:, rows:, columns:], part, platform=kernel.platform))
+        phases.append(convolve_valid(padded[:, rows:, columns:], part, platform=platform))
     even_rows, odd_rows = interleave(phases[0], phases[1], 2), interleave(phases[2], phases[3], 2)
     return interleave(even_rows, odd_rows, 1)[:, 1:, 1:]
+
+
+def _spread_by_xla(x: Float[Array, "B n n I"], weight: Float[Array, "3 3 I O"]) -> Float[Array, "B 2*n-1 2*n-1 O"]:
+    """A convolution by the flipped weight of x with a zero after every position, which XLA does not multiply."""
+    weight = weight[::-1, ::-1].astype(x.dtype)
+    return jax.lax.conv_general_dilated(
+        x, weight, (1, 1), ((1, 1), (1, 1)), lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )

@@ -4,22 +4,25 @@ Source: StyleGAN2 (arXiv 1912.04958), section 2.2 for modulation. Unfused here: 
 before a convolution and by the demodulation after it, so that images with different styles share one dense convolution.
 Weights are stored with unit variance; the run-time gain is applied on use (equalised learning rate). Dense layers,
 styles and demodulation always run at highest precision, since everything hangs on them and they cost nothing;
-convolutions follow `jax.default_matmul_precision`.
+convolutions follow `jax.default_matmul_precision`. What lies between two convolutions is float32 whatever their type.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Float32, PRNGKeyArray
+from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
 
-from dragspace_jax.stylegan2.convolution import Kernel, convolve_valid, transposed_convolution
-from dragspace_jax.stylegan2.resample import Taps, filter_valid
-from dragspace_jax.stylegan2.tile import Tile
+from dragspace_jax.stylegan2.convolution import Kernel, convolve_valid, is_accelerator, transposed_convolution
+from dragspace_jax.stylegan2.recalled import recalled
+from dragspace_jax.stylegan2.resample import Taps, filter_valid, filter_window, stored
+from dragspace_jax.stylegan2.tile import Tile, Window
 
 Noise = Literal["const", "random", "none"]
 LRELU_GAIN = math.sqrt(2.0)
@@ -68,8 +71,40 @@ def demodulation(energy: Float32[Array, "I O"], style: Float32[Array, "B I"]) ->
     return jax.lax.rsqrt(jnp.matmul(jnp.square(style), energy, precision=_HIGHEST) + 1e-8)
 
 
-def _per_channel(style: Float[Array, "B C"], dtype: jnp.dtype) -> Float[Array, "B 1 1 C"]:
-    return style[:, None, None, :].astype(dtype)
+def _scaled(values: Float[Array, "N h w C"], style: Float32[Array, "B C"]) -> Float32[Array, "N h w C"]:
+    """Every channel times its style; one style may serve all."""
+    return values.astype(jnp.float32) * style[:, None, None, :]
+
+
+def _plain(x: Float[Array, "N h w I"], kernel: Kernel) -> Float[Array, "N h-2 w-2 O"]:
+    return convolve_valid(x, kernel.parts[0], platform=kernel.platform)
+
+
+def _raised(x: Float[Array, "N n n I"], kernel: Kernel, *, taps: Taps) -> Float[Array, "N 2*(n-2) 2*(n-2) O"]:
+    return filter_valid(transposed_convolution(x, kernel), taps)
+
+
+def _raised_rows(
+    x: Float[Array, "N n n I"], kernel: Kernel, offset: Int32[Array, " N"], *, taps: Taps, size: int
+) -> Float[Array, "N {size} {size}+4 O"]:
+    spread = transposed_convolution(x, kernel)[:, :, : size + 4]  # the columns that the rest of the filter reads
+    return stored(filter_window(spread, 1, offset, taps, size))
+
+
+def _linear(
+    function: Callable[..., jax.Array],
+    x: Float[Array, "N h w I"],
+    operands: tuple[Any, ...],
+    place: Callable[[jax.Array], Tile],
+    known: Tile | None,
+) -> Tile:
+    """A function of x at its place; where the values are known, only its derivative is computed."""
+    if known is None:
+        return place(function(x, *operands))
+    shape = jax.eval_shape(function, x, *operands)
+    there = place(jnp.zeros(shape.shape, shape.dtype))
+    values = known.under(there, by_products=is_accelerator(operands[0].platform))
+    return place(recalled(function, values, x, operands))
 
 
 class SynthesisLayer(nnx.Module):
@@ -115,19 +150,63 @@ class SynthesisLayer(nnx.Module):
 
         `kernel` is what `kernel()` made, if it was made before; `gain` scales the result.
         """
-        dtype = x.values.dtype
-        kernel = self.kernel(dtype) if kernel is None else kernel
-        ready = x.with_values(x.values * _per_channel(style, dtype)).for_stencil()
+        kernel = self.kernel(x.values.dtype) if kernel is None else kernel
+        return self.activated(self.convolved(x, style, kernel), style, kernel, noise=noise, key=key, gain=gain)
+
+    def convolved(
+        self,
+        x: Tile,
+        style: Float32[Array, "B I"],
+        kernel: Kernel,
+        *,
+        window: Window | None = None,
+        known: Tile | None = None,
+    ) -> Tile:
+        """The layer's first half: modulated, convolved, filtered; with `window` filtered along columns only.
+
+        Args:
+          x: a tile of I channels.
+          style: of each image.
+          kernel: the weight made ready.
+          window: the part of the result that is wanted, if not all of it. It begins at most one position later on each
+            axis. Only accelerators have it; elsewhere what comes after is cut.
+          known: this very result on more positions, if somebody has it: only derivatives are then computed.
+        """
+        ready = x.with_values(_scaled(x.values, style)).for_stencil()
+        values = ready.values.astype(x.values.dtype)
         if self.up is None:
-            y = ready.shrunk(convolve_valid(ready.values, kernel.parts[0], platform=kernel.platform))
-        else:
-            y = ready.doubled(filter_valid(transposed_convolution(ready.values, kernel), self.up))
-        values = y.values * _per_channel(demodulation(kernel.energy, style), dtype)
+            return _linear(_plain, values, (kernel,), ready.shrunk, known)
+        if window is None:
+            return _linear(partial(_raised, taps=self.up), values, (kernel,), ready.doubled, known)
+        place = ready.doubled_rows(window)
+        rows = partial(_raised_rows, taps=self.up, size=window[1])
+        offset = ready.doubled_offset(window)[:, 0]
+        return _linear(rows, values, (kernel, offset), place, known)
+
+    def activated(
+        self,
+        y: Tile,
+        style: Float32[Array, "B I"],
+        kernel: Kernel,
+        *,
+        noise: Noise,
+        key: PRNGKeyArray | None,
+        gain: float = 1.0,
+        window: Window | None = None,
+    ) -> Tile:
+        """The layer's second half, of what `convolved` gave: demodulated, with noise and bias, activated.
+
+        `window` is the one that `convolved` was given. The rest of its filter is here, where what comes next computes
+        it as it reads it.
+        """
+        if window is not None and self.up is not None:
+            y = y.columns(window, partial(filter_window, y.values, 2, taps=self.up, size=window[1]))
+        values = _scaled(y.values, demodulation(kernel.energy, style))
         if self.use_noise and noise != "none":
-            values = values + (self._noise(y, noise, key) * self.noise_strength[...]).astype(dtype)
-        values = values + jnp.broadcast_to(self.bias[...].astype(dtype), values.shape)
+            values = values + self._noise(y, noise, key) * self.noise_strength[...]
+        values = values + jnp.broadcast_to(self.bias[...], values.shape)
         limit = None if self.clamp is None else self.clamp * gain
-        return y.with_values(leaky_relu(values, LRELU_GAIN * gain, limit))
+        return y.with_values(leaky_relu(values, LRELU_GAIN * gain, limit).astype(y.values.dtype))
 
     def _noise(self, y: Tile, noise: Noise, key: PRNGKeyArray | None) -> Float[Array, "B h w 1"]:
         """The noise under the tile."""
@@ -151,8 +230,8 @@ class ToRGB(nnx.Module):
 
     def __call__(self, x: Tile, style: Float32[Array, "B C"]) -> Float32[Array, "B h w img_channels"]:
         """The image of a tile of C channels, float32 whatever the type of x."""
-        y = convolve_valid(x.values * _per_channel(style * self.gain, x.values.dtype), self.weight[...])
-        y = y.astype(jnp.float32)
+        scaled = _scaled(x.values, style * self.gain).astype(x.values.dtype)
+        y = convolve_valid(scaled, self.weight[...]).astype(jnp.float32)
         y = y + jnp.broadcast_to(self.bias[...], y.shape)
         return y if self.clamp is None else jnp.clip(y, -self.clamp, self.clamp)
 

@@ -16,14 +16,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.networks import Grid, PatchReader
-from dragspace_jax.stylegan2.block import Styles
+from dragspace_jax.stylegan2.block import NOTHING_KNOWN, Known, Styles
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel
+from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator
 from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
 from dragspace_jax.stylegan2.windows import WindowPlan, plan_windows
 
 _PREVIEW = 32  # side of a preview
+_WORTH_NARROWING = 0.5  # of the multiply-adds; to cut what is known costs a TPU about what 0.7 would save
 
 
 @jax.tree_util.register_dataclass
@@ -82,21 +83,52 @@ class PreparedSynthesis:
 
     def features(self, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"]) -> PatchReader:
         """Features of B images near N points, as `networks.Network` has it."""
-        first = jnp.round(points_yx).astype(jnp.int32) - self.reach - 1
+        return self._near(styles, points_yx, image, self.plan, self.reach, NOTHING_KNOWN)
+
+    def nearer(
+        self, reader: PatchReader, styles: Styles, points_yx: Float[Array, "N 2"], image: Int32[Array, " N"], reach: int
+    ) -> PatchReader:
+        """The same features nearer to the points, as `networks.nearer` has it."""
+        plan = self.plan.narrowed(self.grid.positions_under(2 * reach + 2))
+        config = self.synthesis.config
+        if plan.multiply_adds(config) > _WORTH_NARROWING * self.plan.multiply_adds(config):
+            return reader
+        known = jax.tree.map(jax.lax.stop_gradient, reader.kept)
+        return self._near(styles, points_yx, image, plan, reach, known)
+
+    def _near(
+        self,
+        styles: Styles,
+        points_yx: Float[Array, "N 2"],
+        image: Int32[Array, " N"],
+        plan: WindowPlan,
+        reach: int,
+        known: Known,
+    ) -> PatchReader:
+        first = jnp.round(points_yx).astype(jnp.int32) - reach - 1
         origin = jnp.floor(self.grid.position(first)).astype(jnp.int32)
-        size = self.plan.blocks[-1].gives if self.plan.blocks else self.plan.top
+        size = plan.blocks[-1].gives if plan.blocks else plan.top
         with self._precision():
-            features = self.synthesis.windows(
+            features, sums = self.synthesis.windows(
                 styles,
-                self.plan,
-                jnp.minimum(origin, self.plan.top - size),
+                plan,
+                jnp.minimum(origin, plan.top - size),
                 image,
                 noise=self.noise,
                 kernels=self.kernels,
+                known=known,
                 dtype=jnp.dtype(self.dtype),
             )
-        values = features.values.astype(jnp.float32)
-        return PatchReader(features=values, origin_yx=features.origin_yx, image=image, grid=self.grid)
+        accelerated = any(is_accelerator(kernel.platform) for kernel in self.kernels.values())
+        in_type = accelerated and features.origin_yx is not None
+        return PatchReader(
+            features=features.values if in_type else features.values.astype(jnp.float32),
+            origin_yx=features.origin_yx,
+            image=image,
+            grid=self.grid,
+            kept=sums if plan.blocks else None,
+            accelerated=accelerated,
+        )
 
     def _precision(self) -> Any:
         # float32 means float32: accelerators would otherwise convolve with fewer bits and lose the published path.

@@ -13,9 +13,17 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
 
-from dragspace_jax.stylegan2.block import NO_KERNELS, Kernels, Keys, Styles, SynthesisBlock
+from dragspace_jax.stylegan2.block import (
+    NO_KERNELS,
+    NOTHING_KNOWN,
+    Kernels,
+    Keys,
+    Known,
+    Styles,
+    SynthesisBlock,
+)
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel, platform_of
+from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator, platform_of
 from dragspace_jax.stylegan2.layers import Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.tile import Tile
 from dragspace_jax.stylegan2.windows import WindowPlan
@@ -176,8 +184,9 @@ class Synthesis(nnx.Module):
         *,
         noise: Noise = "const",
         kernels: Kernels = NO_KERNELS,
+        known: Known = NOTHING_KNOWN,
         dtype: jnp.dtype | type = jnp.float32,
-    ) -> Tile:
+    ) -> tuple[Tile, dict[str, Tile]]:
         """Features in windows, to the numbers of the whole map (docs/design.md#exact-windows).
 
         Args:
@@ -187,13 +196,16 @@ class Synthesis(nnx.Module):
           image: which of the B images each window is of.
           noise: `const` or `none`.
           kernels: what `kernels` made, for this `dtype`.
+          known: what the convolutions gave in another call, at the same styles, whose windows hold these: then they are
+            not computed, and derivatives are those of this call.
           dtype: type of the features.
 
         Returns:
-          N windows, or the B whole maps if the plan has no windows.
+          N windows, or the B whole maps if the plan has no windows; and what the convolutions gave.
         """
-        x = self._constant(styles, dtype)
+        x, sums = self._constant(styles, dtype), dict[str, Tile]()
         windows = {window.resolution: window for window in plan.blocks}
+        by_products = any(is_accelerator(kernel.platform) for kernel in kernels.values())
         origins = plan.origins(origin_yx)
         for resolution in [r for r in self.config.block_resolutions if r <= plan.top]:
             wanted = None
@@ -203,6 +215,8 @@ class Synthesis(nnx.Module):
                 if x.origin_yx is None:  # from here on a row of values is a window; one image's styles serve all
                     if x.values.shape[0] > 1:
                         styles = {name: style[image] for name, style in styles.items()}
-                    x = x.window(below, windows[resolution].reads, image)
-            x = self.block(resolution).features(x, styles, noise=noise, kernels=kernels, window=wanted)
-        return x
+                    x = x.window(below, windows[resolution].reads, image, by_products=by_products)
+            block = self.block(resolution)
+            x, found = block.stages(x, styles, noise=noise, kernels=kernels, window=wanted, known=known)
+            sums |= found
+        return x, sums

@@ -8,6 +8,7 @@ as the whole map. The whole map is the tile without an origin, and its geometry 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Self
 
 import jax
@@ -15,6 +16,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from dragspace_jax.networks.grid import span
+
+Window = tuple[jax.Array, int]
+"""Where windows begin, int32 [N, 2], and their side."""
+_HIGHEST = jax.lax.Precision.HIGHEST
 
 
 @jax.tree_util.register_dataclass
@@ -71,15 +76,61 @@ class Tile:
         origin = None if self.origin_yx is None else 2 * (self.origin_yx + 1)
         return Tile(values=values, origin_yx=origin, grid=2 * self.grid)
 
-    def window(self, origin_yx: Int32[Array, "N 2"], size: int, image: Int32[Array, " N"] | None = None) -> Tile:
+    def doubled_offset(self, window: Window) -> Int32[Array, "N 2"]:
+        """Where a window begins in the tile that an up-sampling stencil leaves."""
+        assert self.origin_yx is not None  # only windows have parts that differ from one to the next
+        return window[0] - 2 * (self.origin_yx + 1)
+
+    def doubled_rows(self, window: Window) -> Callable[[Float[Array, "N s w C"]], Tile]:
+        """What places values [N, s, w, C]: a window's rows of the tile that an up-sampling stencil leaves.
+
+        Columns begin where those of the stencil do.
+        """
+        assert self.origin_yx is not None  # only windows have parts that differ from one to the next
+        origin_yx = jnp.stack([window[0][:, 0], 2 * (self.origin_yx[:, 1] + 1)], 1)
+        return lambda values: Tile(values=values, origin_yx=origin_yx, grid=2 * self.grid)
+
+    def columns(self, window: Window, values: Callable[[Int32[Array, " N"]], Float[Array, "N s s C"]]) -> Tile:
+        """A window of what has its rows; `values` is told where its columns begin."""
+        assert self.origin_yx is not None  # as above
+        return Tile(values=values(window[0][:, 1] - self.origin_yx[:, 1]), origin_yx=window[0], grid=self.grid)
+
+    def under(self, place: Tile, *, by_products: bool) -> Float[Array, "N h w C"]:
+        """What this tile holds of the positions of another, smaller one; what it does not hold is anything.
+
+        `by_products` as in `window`. No derivatives are wanted of it.
+        """
+        if self.origin_yx is None or place.origin_yx is None:
+            return self.values  # both are whole maps
+        offset, sides = place.origin_yx - self.origin_yx, place.values.shape[1:3]
+        if by_products:
+            return _cut_windows_by_products(self.values, offset, sides)
+        rows, columns = (
+            jnp.clip(span(offset[:, axis], sides[axis]), 0, self.values.shape[1 + axis] - 1) for axis in (0, 1)
+        )
+        return jax.vmap(lambda values, row, column: values[row[:, None], column[None, :]])(self.values, rows, columns)
+
+    def window(
+        self,
+        origin_yx: Int32[Array, "N 2"],
+        size: int,
+        image: Int32[Array, " N"] | None = None,
+        *,
+        by_products: bool = False,
+    ) -> Tile:
         """Cut [N, size, size, C] at `origin_yx` of the map.
 
         Of whole maps [B, R, R, C], N windows; `image` says of which map each. They may reach outside of the
         map, by `size` at most, and hold zeros there. Of N windows, one of each, which must lie inside and may differ by
         a few pixels only, as those of neighbouring layers do.
+
+        `by_products` cuts whole maps by matrix products, to the same numbers: on accelerators the gradient of a cut is
+        a loop over the windows otherwise.
         """
         values = self.values
-        if self.origin_yx is None:
+        if self.origin_yx is None and by_products:
+            values = _cut_by_products(values, origin_yx, size, image)
+        elif self.origin_yx is None:
             padded = jnp.pad(values, ((0, 0), (size, size), (size, size), (0, 0)))
             image = jnp.zeros(len(origin_yx), jnp.int32) if image is None else image
 
@@ -105,3 +156,26 @@ class Tile:
             return constant
         rows, columns = (jnp.clip(position, 0, self.grid - 1) for position in self._positions())
         return jax.vmap(lambda row, column: constant[row[:, None], column[None, :]])(rows, columns)
+
+
+def _cut_by_products(
+    values: Float[Array, "B R R C"], origin_yx: Int32[Array, "N 2"], size: int, image: Int32[Array, " N"] | None
+) -> Float[Array, "N {size} {size} C"]:
+    """Windows of whole maps, zero outside of them, by matrices of zeros and ones."""
+    if image is None or values.shape[0] == 1:
+        values = jnp.broadcast_to(values[:1], (len(origin_yx), *values.shape[1:]))
+    else:
+        chosen = jax.nn.one_hot(image, values.shape[0], dtype=values.dtype)
+        values = jnp.einsum("nb,bhwc->nhwc", chosen, values, precision=_HIGHEST)
+    return _cut_windows_by_products(values, origin_yx, (size, size))
+
+
+def _cut_windows_by_products(
+    values: Float[Array, "N h w C"], offset_yx: Int32[Array, "N 2"], sides: tuple[int, ...]
+) -> Float[Array, "N _ _ C"]:
+    """A window of these sides of each, zero outside of it."""
+    for axis, product in enumerate(("nih,nhwc->niwc", "njw,niwc->nijc")):
+        places = span(offset_yx[:, axis], sides[axis])
+        chosen = jax.nn.one_hot(places, values.shape[1 + axis], dtype=values.dtype)
+        values = jnp.einsum(product, chosen, values, precision=_HIGHEST)
+    return values

@@ -10,6 +10,7 @@ whole, and all handles share them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from jaxtyping import Array, Int32
 
@@ -48,6 +49,15 @@ class WindowPlan:
     top: int
     blocks: tuple[BlockWindow, ...]
 
+    def narrowed(self, size: int) -> WindowPlan:
+        """The same blocks in windows of `size` positions at `top`."""
+        blocks = _chain([block.resolution for block in self.blocks], size)
+        return dataclasses.replace(self, blocks=tuple(blocks))
+
+    def multiply_adds(self, config: GeneratorConfig) -> int:
+        """Of the convolutions of a window, from the lowest block that has one."""
+        return sum(_multiply_adds(config, block.resolution, block.reads, block.gives) for block in self.blocks)
+
     def origins(self, origin_yx: Int32[Array, "N 2"]) -> dict[int, tuple[Int32[Array, "N 2"], Int32[Array, "N 2"]]]:
         """Where the windows lie.
 
@@ -72,8 +82,13 @@ def _reads(gives: int) -> int:
 
 def window_chain(config: GeneratorConfig, top: int, size: int) -> list[BlockWindow]:
     """All blocks from 8 up to `top` in windows, such that block `top` gives size × size positions."""
+    return _chain([r for r in config.block_resolutions if 4 < r <= top], size)
+
+
+def _chain(resolutions: Sequence[int], size: int) -> list[BlockWindow]:
+    """Windows of blocks, from the lowest up, the last of which gives size × size positions."""
     chain = []
-    for resolution in reversed([r for r in config.block_resolutions if 4 < r <= top]):
+    for resolution in reversed(resolutions):
         window = BlockWindow(resolution=resolution, reads=_reads(size), gives=size)
         chain.append(window)
         size = window.reads

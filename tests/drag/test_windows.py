@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 
 from dragspace_jax.benchmarks.case import random_model
-from dragspace_jax.drag import DragSettings, EditError
+from dragspace_jax.drag import DragResult, DragSettings, EditError, recipes
 from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.drag.supervision import MotionSupervision
+from dragspace_jax.networks import nearer
+from dragspace_jax.spaces import WPlus
+from dragspace_jax.spaces.options import SpaceOptions
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.network import PreparedSynthesis, make_plan
@@ -78,13 +81,13 @@ def patches_and_gradient(network: PreparedSynthesis, styles: dict) -> tuple[jax.
     return patches, gradient
 
 
-def compare(model: Generator, settings: DragSettings, per_image: int) -> None:
+def compare(model: Generator, settings: DragSettings, per_image: int, platform: str = "cpu") -> None:
     windowed, whole = (
         model.prepare(
             **about(model.config, dataclasses.replace(settings, engine=engine), per_image),
             noise="const",
             dtype="float32",
-            platform="cpu",
+            platform=platform if engine == "window" else "cpu",
         )
         for engine in ("window", "whole")
     )
@@ -117,6 +120,42 @@ def test_blocks_that_handles_share(per_image: int) -> None:
     compare(random_generator(256), DragSettings(radius_track=5.0, radius_motion=9.0), per_image=per_image)
 
 
+@pytest.mark.parametrize(("resolution", "architecture", "per_image"), [(64, "resnet", 1), (256, "skip", 3)])
+def test_the_way_of_accelerators(resolution: int, architecture: Architecture, per_image: int) -> None:
+    """What is compiled for them, run here."""
+    compare(random_generator(resolution, architecture), DragSettings(), per_image, platform="tpu")
+
+
+@pytest.mark.parametrize("platform", ["cpu", "tpu"])
+def test_the_way_back_may_be_narrower(platform: str) -> None:
+    """Values known from wide windows, derivatives by narrow ones around other points, which lie anywhere within."""
+    model, reach = random_generator(128), 3
+    wide = about(model.config, DragSettings(radius_track=60.0), 1)
+    network = model.prepare(**wide, noise="const", dtype="float32", platform=platform)
+    handles = places(128)
+    farthest = network.reach - reach - 1
+    moved = np.random.RandomState(0).randint(-farthest, farthest + 1, handles.shape)
+    points = jnp.asarray(np.clip(handles + moved, 0, 127), jnp.float32)
+    lane, first = jnp.zeros(len(handles), jnp.int32), points.astype(jnp.int32) - reach - 1
+    ws = jax.random.normal(jax.random.key(2), (1, model.config.num_ws, model.config.w_dim))
+    styles = model.synthesis.styles(ws, model.synthesis.names_up_to(network.plan.top))
+    sides = []
+
+    def weighed(styles: dict, narrow: bool) -> tuple[jax.Array, jax.Array]:
+        reader = network.features(styles, jnp.asarray(handles), lane)
+        reader = nearer(network, reader, styles, points, lane, reach) if narrow else reader
+        sides.append(reader.features.shape[1])
+        patches = reader.patches(first, 2 * reach + 2)
+        return jnp.sum(patches * jax.random.normal(jax.random.key(1), patches.shape)), patches
+
+    way_back = jax.jit(jax.grad(weighed, has_aux=True), static_argnums=1)
+    (expected_gradient, expected), (gradient, patches) = (way_back(styles, narrow) for narrow in (False, True))
+    assert sides[1] < sides[0]
+    assert relative_error(patches, expected) <= TOLERANCE
+    for name, each in expected_gradient.items():
+        assert relative_error(gradient[name], each) <= TOLERANCE, name
+
+
 def test_sizes_of_the_design() -> None:
     """The windows of docs/design.md#exact-windows, 512 px, one handle."""
     config = GeneratorConfig(resolution=512, channels=channel_table(512, 32768, 512))
@@ -145,6 +184,26 @@ def test_one_drag_by_both_engines() -> None:
     assert results[1].trace is not None
     np.testing.assert_array_equal(results[0].trace.handles_yx, results[1].trace.handles_yx)
     np.testing.assert_allclose(results[0].traced_latents().ws, results[1].traced_latents().ws, atol=1e-3)
+
+
+@pytest.mark.parametrize("recipe", ["published", "least-change"])
+def test_one_drag_as_accelerators_run_it(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_generator(64)
+    ws = np.random.RandomState(3).randn(model.config.num_ws, model.config.w_dim)
+    steps = {"learning_rate": 0.02} if recipe == "published" else {}
+    chosen = recipes.complete_settings(recipe, SpaceOptions(space="w+"), 64, {"steps": 6, **steps})
+    edit = {"space": WPlus(), "settings": dataclasses.replace(chosen, engine="window")}
+
+    def drag() -> DragResult:
+        return drag_by_recipe(model, ws, [[20.0, 30.0]], [[44.0, 28.0]], **edit)
+
+    here, prepare = drag(), Generator.prepare
+    monkeypatch.setattr(Generator, "prepare", lambda model, **about: prepare(model, **{**about, "platform": "tpu"}))
+    there = drag()
+    assert here.trace is not None
+    assert there.trace is not None
+    np.testing.assert_allclose(there.trace.handles_yx, here.trace.handles_yx, atol=1e-2)
+    np.testing.assert_allclose(there.traced_latents().ws, here.traced_latents().ws, atol=1e-3)
 
 
 def test_a_mask_needs_the_whole_map() -> None:

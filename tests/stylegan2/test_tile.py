@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dragspace_jax.stylegan2.generator import Generator
+from dragspace_jax.stylegan2.resample import filter_valid, filter_window, normalised_taps
 from dragspace_jax.stylegan2.tile import Tile
 
 GRID, SIZE = 16, 8
@@ -57,6 +58,32 @@ def test_geometry_of_layers(tiny_generator: Generator) -> None:
     assert doubled.grid == 2 * GRID
     assert doubled.values.shape[1] == 2 * (SIZE - 2)
     np.testing.assert_array_equal(np.asarray(doubled.origin_yx), 2 * (origins + 1))
+
+
+def test_cuts_by_products_are_the_same_cuts() -> None:
+    whole = Tile.whole(jax.random.normal(jax.random.key(4), (3, GRID, GRID, 2)))
+    origins, image = jnp.asarray(ORIGINS, jnp.int32), jnp.asarray([0, 1, 2, 0, 2, 2, 1, 0], jnp.int32)
+    for which, tile in ((image, whole), (None, whole), (None, Tile.whole(whole.values[:1]))):
+        cut, product = (tile.window(origins, SIZE, which, by_products=by_products) for by_products in (False, True))
+        np.testing.assert_allclose(product.values, cut.values, atol=1e-6)
+
+
+def test_a_filter_at_an_offset_is_a_cut_of_the_filter() -> None:
+    x = jax.random.normal(jax.random.key(5), (4, 9, 9, 2))
+    offset_yx = jnp.asarray([(0, 0), (0, 1), (1, 0), (1, 1)], jnp.int32)
+    taps = normalised_taps([1, 2, 4, 3], 2.0)
+
+    def cut(x: jax.Array) -> jax.Array:
+        filtered = Tile(values=filter_valid(x, taps), origin_yx=jnp.zeros((4, 2), jnp.int32), grid=32)
+        return filtered.window(offset_yx, 5).values
+
+    def at_once(x: jax.Array) -> jax.Array:
+        return filter_window(filter_window(x, 1, offset_yx[:, 0], taps, 5), 2, offset_yx[:, 1], taps, 5)
+
+    (expected, pull), (found, pull_found) = jax.vjp(cut, x), jax.vjp(at_once, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    slope = jax.random.normal(jax.random.key(6), found.shape)
+    np.testing.assert_allclose(pull_found(slope)[0], pull(slope)[0], atol=1e-5)
 
 
 def test_whole_map_keeps_its_place() -> None:

@@ -1,0 +1,1 @@
+"""What TPU's own compiler makes of this library's programs, on a machine without one."""
