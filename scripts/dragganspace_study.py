@@ -32,7 +32,7 @@ from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_spa
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import digest, fingerprint, parameters
-from scripts.dragganspace.cells import Cell, confirmation, grid, lengthened, paces, rivals, schedules, traced
+from scripts.dragganspace.cells import LAYERS, Cell, confirmation, grid, lengthened, paces, rivals, schedules, traced
 from scripts.dragganspace.edits import StudyEdit, study_edits
 from scripts.dragganspace.figures import CellFigures, evaluate_cells
 from scripts.dragganspace.landscape import gradient_shares, plane, roads
@@ -52,6 +52,7 @@ LANDSCAPE = (
 """Whose ends the landscape lies between."""
 LANDSCAPE_EDITS = {"dog": (0, 1), "cat": (1,)}
 PARTS = {"lengthened": lengthened, "grid": grid, "rivals": rivals, "schedules": schedules, "paces": paces}
+_LAYERS = ",".join(map(str, LAYERS))
 
 
 def fresh_folder(work: Path, kind: str, edits: int) -> Path:
@@ -97,12 +98,14 @@ def figures_of(model: Generator, kind: str, edits: list[StudyEdit], work: Path) 
     return CellFigures(model, edits, pca_of(model, kind, work), Evaluator.load(kind))
 
 
-def chosen_cells(parts: str) -> list[Cell]:
-    """The cells of the parts named, separated by commas. Raises click.BadParameter."""
-    names = parts.split(",")
+def chosen_cells(parts: str, layers: str = _LAYERS) -> list[Cell]:
+    """The cells of the parts named that move so many layers, both separated by commas. Raises click.BadParameter."""
+    names, numbers = parts.split(","), layers.split(",")
     if unknown := set(names) - set(PARTS):
         raise click.BadParameter(f"{', '.join(sorted(unknown))}: known parts are {', '.join(PARTS)}")
-    return [cell for name in names for cell in PARTS[name]()]
+    if unknown := set(numbers) - set(_LAYERS.split(",")):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))} layers: the study moves {_LAYERS}")
+    return [cell for name in names for cell in PARTS[name]() if str(cell.layers) in numbers]
 
 
 def models(kinds: str, work: Path) -> list[tuple[str, Generator]]:
@@ -130,10 +133,11 @@ _docs = click.option(
 @_work
 @_kinds
 @click.option("--parts", default=",".join(PARTS), show_default=True, help=f"Of {', '.join(PARTS)}.")
+@click.option("--layers", default=_LAYERS, show_default=True, help="Cells that move so many layers.")
 @_edits
-def run(work: Path, kinds: str, parts: str, edits: int) -> None:
+def run(work: Path, kinds: str, parts: str, layers: str, edits: int) -> None:
     """Drag every edit in every cell; what is there already is not run again."""
-    cells = chosen_cells(parts)
+    cells = chosen_cells(parts, layers)
     for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work, cells)
         subjects: list[StudyEdit] = study_edits(model, kind, edits, first_seed=EDITS_SEED)

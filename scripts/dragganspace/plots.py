@@ -22,9 +22,12 @@ def _style(row: Row) -> tuple[str, str]:
 
 
 def plot_rates(rows: Sequence[Row], path: Path) -> None:
-    """Reached and steps against the learning rate, a column for each number of layers."""
-    figure, axes = plt.subplots(2, len(LAYERS), figsize=(14, 6), sharey="row", sharex=True, layout="constrained")
-    for column, layers in enumerate(LAYERS):
+    """Reached and steps against the learning rate, a column for each number of layers that there is."""
+    shown = [layers for layers in LAYERS if any(row.cell.layers == layers for row in rows)]
+    figure, axes = plt.subplots(
+        2, len(shown), figsize=(2 + 3 * len(shown), 6), sharey="row", sharex=True, layout="constrained", squeeze=False
+    )
+    for column, layers in enumerate(shown):
         contenders: dict[tuple[object, ...], list[Row]] = {}
         for row in rows:
             if row.cell.layers == layers:

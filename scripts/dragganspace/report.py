@@ -51,15 +51,25 @@ def write_report(
       docs: the folder to write to.
     """
     docs.mkdir(parents=True, exist_ok=True)
-    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *paces()], folders)
-    parts = ["# Tables of the DragGANSpace study", "", _claims(claims, error, pace), _low_rates(claims)]
+    gridded, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *paces()], folders)
+    claims, confirmed = [row for row in gridded if row.cell.layers in held(gridded)], read_rows(confirmation(), fresh)
+    parts = [_claims(claims, error, pace), _low_rates(claims)] if claims else []
     parts += _explained(folders)
-    parts += [_confirmed(read_rows(confirmation(), fresh), pace, fine) for fine in (False, True)]
+    parts += [_confirmed(confirmed, pace, fine) for fine in (False, True)]
     parts += [_beyond(beyond, error, fine) for fine in (False, True)]
-    (docs / "tables.md").write_text("\n".join(parts))
-    _write_csv(docs / "cells.csv", [*claims, *beyond])
-    plot_rates(claims, docs / "rates.png")
-    plot_contenders(read_rows(confirmation(), fresh), docs / "contenders.png")
+    (docs / "tables.md").write_text("\n".join(["# Tables of the DragGANSpace study", "", *filter(None, parts)]))
+    every = {row.cell.key: row for row in [*gridded, *beyond, *read_rows(lengthened(), folders)]}
+    _write_csv(docs / "cells.csv", list(every.values()))
+    if claims:
+        plot_rates(claims, docs / "rates.png")
+    if confirmed:
+        plot_contenders(confirmed, docs / "contenders.png")
+
+
+def held(rows: Sequence[Row]) -> list[int]:
+    """The numbers of layers at which all of the grid is evaluated; only there is a best rate the best of all."""
+    found = {row.cell.key for row in rows}
+    return [n for n in LAYERS if all(cell.key in found for cell in grid() if cell.layers == n)]
 
 
 def space_key(cell: Cell) -> str:
@@ -84,7 +94,7 @@ def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
             similar, within = difference(row, base, "ssim_outside")
             lines.append(
                 [
-                    "all" if layers == ALL_LAYERS else str(layers),
+                    _layers(layers),
                     name_of(row.cell),
                     *figures_of(row),
                     f"{steps:.2f} ({low:.2f}–{high:.2f})",
@@ -97,11 +107,24 @@ def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
         [
             "## The claims: each space at its own best learning rate, published tolerance, Adam",
             "",
-            "Rates of whitened coordinates are in standard deviations.",
+            f"Rates of whitened coordinates are in standard deviations.{_left_out(rows)}",
             "",
             markdown(header, lines),
         ]
     )
+
+
+def _left_out(rows: Sequence[Row]) -> str:
+    missing = [_layers(n) for n in LAYERS if n not in held(rows)]
+    return (
+        f" Of the grid's numbers of layers these have not been run or not wholly: {', '.join(missing)}."
+        if missing
+        else ""
+    )
+
+
+def _layers(number: int) -> str:
+    return "all" if number == ALL_LAYERS else str(number)
 
 
 def _low_rates(rows: Sequence[Row]) -> str:
@@ -123,7 +146,7 @@ def _low_rates(rows: Sequence[Row]) -> str:
                     ]
                     lines.append(
                         [
-                            "all" if layers == ALL_LAYERS else str(layers),
+                            _layers(layers),
                             f"PCA {components}" if components else "W+",
                             *shown,
                         ]

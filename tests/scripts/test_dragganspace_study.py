@@ -35,9 +35,11 @@ from scripts.dragganspace.explanations import equal_distance, equal_steps, noise
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
 from scripts.dragganspace.noise import Noise, cosines, path_ratio
+from scripts.dragganspace.report import held, write_report
 from scripts.dragganspace.tables import Row, best_rates, read_rows, steps_ratio
 from scripts.dragganspace.traces import FIGURES as TRACED_FIGURES
 from scripts.dragganspace.traces import path_of
+from scripts.dragganspace_study import chosen_cells
 
 
 def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> Row:
@@ -85,6 +87,25 @@ def test_figures_are_read_from_folders_of_now_and_before(folder: str, tmp_path: 
     for cell in cells:
         write_arrays(tmp_path / folder / f"{cell.key}.npz", {name: np.ones(2) for name in FIGURES})
     assert [row.cell for row in read_rows(cells, [tmp_path])] == cells
+
+
+def test_parts_may_be_run_at_some_numbers_of_layers() -> None:
+    assert {cell.layers for cell in chosen_cells("grid", "3,6")} == {3, 6}
+    assert chosen_cells("grid,lengthened", "10") == [cell for cell in grid() if cell.layers == 10]
+    with pytest.raises(click.BadParameter, match="7 layers: the study moves 3,6,10,12"):
+        chosen_cells("grid", "6,7")
+
+
+def test_a_report_tells_which_numbers_of_layers_it_holds(tmp_path: Path) -> None:
+    spread = np.linspace(-1, 1, 4)
+    for cell in (*chosen_cells("grid", "6"), *chosen_cells("grid", "3")[1:]):
+        write_arrays(tmp_path / "figures" / f"{cell.key}.npz", dict.fromkeys(FIGURES, 20.0 + spread))
+    assert held(read_rows(grid(), [tmp_path])) == [6]  # of 3 layers a cell is missing
+    write_report([tmp_path], [tmp_path / "none"], 0.3, {}, tmp_path / "docs")
+    tables = (tmp_path / "docs" / "tables.md").read_text()
+    assert "these have not been run or not wholly: 3, 10, all." in tables
+    assert "| 3 | W+" not in tables
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"tables.md", "cells.csv", "rates.png"}
 
 
 def test_keys_and_blocks_are_those_of_the_study_as_it_was_run() -> None:
