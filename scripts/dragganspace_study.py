@@ -163,10 +163,11 @@ def evaluate(work: Path, kinds: str, edits: int) -> None:
 @_work
 @_kinds
 @_edits
-def trace(work: Path, kinds: str, edits: int) -> None:
+@click.option("--first", default=32, show_default=True, help="Edits a model that are traced, the first of all.")
+def trace(work: Path, kinds: str, edits: int, first: int) -> None:
     """Drag in a few cells and look at every iteration: how the gradient turns, SSIM at equal distance."""
     for kind, model in models(kinds, work):
-        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        subjects = study_edits(model, kind, min(first, edits), first_seed=EDITS_SEED)
         folder, pca, evaluator = work / f"{kind}-{edits}", pca_of(model, kind, work), Evaluator.load(kind)
         with progress() as bar:
             trace_cells(model, traced(), subjects, folder, pca, evaluator, bar)

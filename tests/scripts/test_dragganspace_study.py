@@ -232,4 +232,4 @@ def test_tables_say_what_the_steps_and_the_layers_bring() -> None:
     assert len(noise(traces).splitlines()) == 6 + len(traced())
     good = [row for row in traces if row.cell.rate != LOW_RATES[0]]
     table = equal_distance(good, 6)
-    assert table.count("-0.3000 ± 0.0000") == 3 * len(LEFT)  # 3 layers against 6, in each space
+    assert table.count("-0.3000 ± 0.0000") == 2 * len(LEFT)  # 3 layers against 6, in W+ and PCA 32
