@@ -34,7 +34,7 @@ from scripts.dragganspace.equal_distance import LEFT, between
 from scripts.dragganspace.explanations import equal_distance, equal_steps, noise
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
-from scripts.dragganspace.noise import Noise, cosines, path_ratio
+from scripts.dragganspace.noise import Noise, cosines, first_of_pairs, path_ratio
 from scripts.dragganspace.report import held, write_report
 from scripts.dragganspace.tables import Row, best_rates, read_rows, steps_ratio
 from scripts.dragganspace.traces import FIGURES as TRACED_FIGURES
@@ -194,6 +194,12 @@ def test_a_zigzag_has_a_long_path_and_cosines_below_zero() -> None:
     np.testing.assert_allclose(cosines(np.ones((3, 2))), 1.0)
 
 
+def test_pairs_of_gradients_lie_evenly_over_a_drag() -> None:
+    assert first_of_pairs(101).tolist() == [0, 20, 40, 59, 79, 99]  # the last pair is 99 and 100
+    assert first_of_pairs(3).tolist() == [0, 1]
+    assert first_of_pairs(1).tolist() == []
+
+
 def test_figures_are_compared_where_a_landmark_is_equally_far() -> None:
     left = np.array([1.0, 0.8, 0.4, 0.1, 0.3])
     assert between(left, 0.5, [0.9, 0.7]) == pytest.approx(0.75)  # three quarters of the way from 0.8 to 0.4
@@ -210,7 +216,7 @@ def test_the_gradient_of_a_trace_is_the_one_that_the_drag_went_down(tiny_generat
     path = path_of(result)
     assert path.shape == (4, 8, 16)
     measured = Noise.of(tiny_generator, settings)
-    ((first, *_),) = measured.gradients([result], [path])
+    ((first, *_),) = measured.gradients([result], [path], [np.arange(2)])
     large = np.abs(first[:6]) > 1e-3 * np.abs(first).max()
     assert large.mean() > 0.5
     # Adam's first step is the rate against the sign of each coordinate's gradient.
