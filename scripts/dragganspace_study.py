@@ -163,7 +163,7 @@ def evaluate(work: Path, kinds: str, edits: int) -> None:
 @_work
 @_kinds
 @_edits
-@click.option("--first", default=24, show_default=True, help="Edits a model that are traced, the first of all.")
+@click.option("--first", default=16, show_default=True, help="Edits a model that are traced, the first of all.")
 def trace(work: Path, kinds: str, edits: int, first: int) -> None:
     """Drag in a few cells and look at every iteration: how the gradient turns, SSIM at equal distance."""
     for kind, model in models(kinds, work):
