@@ -110,7 +110,7 @@ def in_coordinates(gradient: np.ndarray, space: LayerSpace) -> np.ndarray:
     """Gradients by latents [T, n, D] → by a space's coordinates [T, K]; of W+ and PCA."""
     if isinstance(space, PCA):
         gradient = gradient @ np.asarray(space.components).T * np.asarray(space.scale)
-    return gradient.reshape(len(gradient), -1)
+    return gradient.reshape(len(gradient), gradient.shape[1] * gradient.shape[2])
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:

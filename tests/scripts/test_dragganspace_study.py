@@ -34,7 +34,7 @@ from scripts.dragganspace.equal_distance import LEFT, between
 from scripts.dragganspace.explanations import equal_distance, equal_steps, noise
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
-from scripts.dragganspace.noise import Noise, cosines, first_of_pairs, path_ratio
+from scripts.dragganspace.noise import Noise, cosines, first_of_pairs, in_coordinates, path_ratio
 from scripts.dragganspace.report import held, write_report
 from scripts.dragganspace.tables import Row, best_rates, read_rows, steps_ratio
 from scripts.dragganspace.traces import FIGURES as TRACED_FIGURES
@@ -198,6 +198,7 @@ def test_pairs_of_gradients_lie_evenly_over_a_drag() -> None:
     assert first_of_pairs(101).tolist() == [0, 20, 40, 59, 79, 99]  # the last pair is 99 and 100
     assert first_of_pairs(3).tolist() == [0, 1]
     assert first_of_pairs(1).tolist() == []
+    assert in_coordinates(np.zeros((0, 6, 16)), WPlus(layers=6)).shape == (0, 96)  # of a drag that arrives at once
 
 
 def test_figures_are_compared_where_a_landmark_is_equally_far() -> None:
