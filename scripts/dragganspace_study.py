@@ -5,6 +5,7 @@
     python -m scripts.dragganspace_study trace --work out/dragganspace    # a few, every iteration of them
     python -m scripts.dragganspace_study confirm --work out/dragganspace  # the few chosen, on other edits
     python -m scripts.dragganspace_study pace --work out/dragganspace     # time of a step; on a quiet machine
+    python -m scripts.dragganspace_study gradient --work out/dragganspace   # half a minute
     python -m scripts.dragganspace_study landscape --work out/dragganspace
     python -m scripts.dragganspace_study report --work out/dragganspace --docs docs/study
 
@@ -16,7 +17,7 @@ confirmation runs 128 others. What became of them is measured on the pictures, b
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -209,8 +210,30 @@ def pace(work: Path, kinds: str) -> None:
 @_kinds
 @_edits
 @_docs
+def gradient(work: Path, kinds: str, edits: int, docs: Path) -> None:
+    """Plot where the gradient lies among the principal components; takes no drags, so no displacements."""
+    docs.mkdir(parents=True, exist_ok=True)
+    shares = {}
+    for kind, model in models(kinds, work):
+        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        shares[kind] = gradient_shares(model, subjects, pca_of(model, kind, work), None)
+    plot_landscape(shares, docs / "gradient.png")
+    _tell_shares(shares)
+
+
+def _tell_shares(shares: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    for kind, each in shares.items():
+        held = {name: [round(float(values[k - 1]), 3) for k in (8, 16, 32, 64)] for name, values in each.items()}
+        click.echo(f"{kind}: share held by the first 8, 16, 32, 64 components: {held}")
+
+
+@main.command()
+@_work
+@_kinds
+@_edits
+@_docs
 def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
-    """Plot where the gradient lies, and the mismatch between the ends of two drags."""
+    """Plot where the gradient lies, displacements too, and the mismatch between the ends of two drags."""
     docs.mkdir(parents=True, exist_ok=True)
     shares, planes = {}, []
     ways: dict[str, list[np.ndarray]] = {"W+": [], "PCA 32, whitened": []}
@@ -232,9 +255,7 @@ def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
         profile = np.concatenate(each)
         rising = np.mean(np.maximum(np.diff(profile, axis=1), 0).sum(1))
         click.echo(f"{name}: mismatch at the end {profile[:, -1].mean():.3f}, climbed on the way {rising:.3f}")
-    for kind, each in shares.items():
-        held = {name: [round(float(values[k - 1]), 3) for k in (8, 16, 32, 64)] for name, values in each.items()}
-        click.echo(f"{kind}: share held by the first 8, 16, 32, 64 components: {held}")
+    _tell_shares(shares)
 
 
 @main.command()

@@ -80,6 +80,8 @@ def plot_landscape(shares: dict[str, dict[str, np.ndarray]], path: Path) -> None
             ("PCA", _COLOURS["white"]),
             ("displacements", _COLOURS["displacement"]),
         ):
+            if name not in each:
+                continue
             label = "variance of W (PCA)" if name == "variance" else f"gradient, {name}"
             axis.plot(np.arange(1, len(each[name]) + 1), 100 * each[name], color=colour, label=label)
         axis.set_xlim(0, 128)

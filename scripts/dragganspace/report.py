@@ -166,10 +166,12 @@ def _explained(folders: Sequence[Path]) -> list[str]:
 
 
 def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
-    best = best_rates([row for row in rows if row.cell.fine == fine], error)
-    base = next((row for row in best if name_of(row.cell) == "W+"), None)
-    if base is None:
+    """Empty as long as some of the rivals are not evaluated: a best rate is the best of all."""
+    found = {row.cell.key for row in rows}
+    if any(cell.key not in found for cell in rivals() if cell.fine == fine):
         return ""
+    best = best_rates([row for row in rows if row.cell.fine == fine], error)
+    base = next(row for row in best if name_of(row.cell) == "W+")
     lines = []
     for row in sorted(best, key=lambda row: row.mean("steps")):
         steps, low, high = steps_ratio(row, base)
