@@ -5,6 +5,7 @@
     python -m scripts.dragganspace_study trace --work out/dragganspace    # a few, every iteration of them
     python -m scripts.dragganspace_study confirm --work out/dragganspace  # the few chosen, on other edits
     python -m scripts.dragganspace_study pace --work out/dragganspace     # time of a step; on a quiet machine
+    python -m scripts.dragganspace_study gradient --work out/dragganspace   # half a minute
     python -m scripts.dragganspace_study landscape --work out/dragganspace
     python -m scripts.dragganspace_study report --work out/dragganspace --docs docs/study
 
@@ -16,7 +17,7 @@ confirmation runs 128 others. What became of them is measured on the pictures, b
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -32,7 +33,7 @@ from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_spa
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import digest, fingerprint, parameters
-from scripts.dragganspace.cells import Cell, confirmation, grid, lengthened, paces, rivals, schedules, traced
+from scripts.dragganspace.cells import LAYERS, Cell, confirmation, grid, lengthened, paces, rivals, schedules, traced
 from scripts.dragganspace.edits import StudyEdit, study_edits
 from scripts.dragganspace.figures import CellFigures, evaluate_cells
 from scripts.dragganspace.landscape import gradient_shares, plane, roads
@@ -52,6 +53,7 @@ LANDSCAPE = (
 """Whose ends the landscape lies between."""
 LANDSCAPE_EDITS = {"dog": (0, 1), "cat": (1,)}
 PARTS = {"lengthened": lengthened, "grid": grid, "rivals": rivals, "schedules": schedules, "paces": paces}
+_LAYERS = ",".join(map(str, LAYERS))
 
 
 def fresh_folder(work: Path, kind: str, edits: int) -> Path:
@@ -97,12 +99,14 @@ def figures_of(model: Generator, kind: str, edits: list[StudyEdit], work: Path) 
     return CellFigures(model, edits, pca_of(model, kind, work), Evaluator.load(kind))
 
 
-def chosen_cells(parts: str) -> list[Cell]:
-    """The cells of the parts named, separated by commas. Raises click.BadParameter."""
-    names = parts.split(",")
+def chosen_cells(parts: str, layers: str = _LAYERS) -> list[Cell]:
+    """The cells of the parts named that move so many layers, both separated by commas. Raises click.BadParameter."""
+    names, numbers = parts.split(","), layers.split(",")
     if unknown := set(names) - set(PARTS):
         raise click.BadParameter(f"{', '.join(sorted(unknown))}: known parts are {', '.join(PARTS)}")
-    return [cell for name in names for cell in PARTS[name]()]
+    if unknown := set(numbers) - set(_LAYERS.split(",")):
+        raise click.BadParameter(f"{', '.join(sorted(unknown))} layers: the study moves {_LAYERS}")
+    return [cell for name in names for cell in PARTS[name]() if str(cell.layers) in numbers]
 
 
 def models(kinds: str, work: Path) -> list[tuple[str, Generator]]:
@@ -130,10 +134,11 @@ _docs = click.option(
 @_work
 @_kinds
 @click.option("--parts", default=",".join(PARTS), show_default=True, help=f"Of {', '.join(PARTS)}.")
+@click.option("--layers", default=_LAYERS, show_default=True, help="Cells that move so many layers.")
 @_edits
-def run(work: Path, kinds: str, parts: str, edits: int) -> None:
+def run(work: Path, kinds: str, parts: str, layers: str, edits: int) -> None:
     """Drag every edit in every cell; what is there already is not run again."""
-    cells = chosen_cells(parts)
+    cells = chosen_cells(parts, layers)
     for kind, model in models(kinds, work):
         bases = bases_of(model, kind, work, cells)
         subjects: list[StudyEdit] = study_edits(model, kind, edits, first_seed=EDITS_SEED)
@@ -159,10 +164,11 @@ def evaluate(work: Path, kinds: str, edits: int) -> None:
 @_work
 @_kinds
 @_edits
-def trace(work: Path, kinds: str, edits: int) -> None:
+@click.option("--first", default=16, show_default=True, help="Edits a model that are traced, the first of all.")
+def trace(work: Path, kinds: str, edits: int, first: int) -> None:
     """Drag in a few cells and look at every iteration: how the gradient turns, SSIM at equal distance."""
     for kind, model in models(kinds, work):
-        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        subjects = study_edits(model, kind, min(first, edits), first_seed=EDITS_SEED)
         folder, pca, evaluator = work / f"{kind}-{edits}", pca_of(model, kind, work), Evaluator.load(kind)
         with progress() as bar:
             trace_cells(model, traced(), subjects, folder, pca, evaluator, bar)
@@ -204,8 +210,30 @@ def pace(work: Path, kinds: str) -> None:
 @_kinds
 @_edits
 @_docs
+def gradient(work: Path, kinds: str, edits: int, docs: Path) -> None:
+    """Plot where the gradient lies among the principal components; takes no drags, so no displacements."""
+    docs.mkdir(parents=True, exist_ok=True)
+    shares = {}
+    for kind, model in models(kinds, work):
+        subjects = study_edits(model, kind, edits, first_seed=EDITS_SEED)
+        shares[kind] = gradient_shares(model, subjects, pca_of(model, kind, work), None)
+    plot_landscape(shares, docs / "gradient.png")
+    _tell_shares(shares)
+
+
+def _tell_shares(shares: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    for kind, each in shares.items():
+        held = {name: [round(float(values[k - 1]), 3) for k in (8, 16, 32, 64)] for name, values in each.items()}
+        click.echo(f"{kind}: share held by the first 8, 16, 32, 64 components: {held}")
+
+
+@main.command()
+@_work
+@_kinds
+@_edits
+@_docs
 def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
-    """Plot where the gradient lies, and the mismatch between the ends of two drags."""
+    """Plot where the gradient lies, displacements too, and the mismatch between the ends of two drags."""
     docs.mkdir(parents=True, exist_ok=True)
     shares, planes = {}, []
     ways: dict[str, list[np.ndarray]] = {"W+": [], "PCA 32, whitened": []}
@@ -227,9 +255,7 @@ def landscape(work: Path, kinds: str, edits: int, docs: Path) -> None:
         profile = np.concatenate(each)
         rising = np.mean(np.maximum(np.diff(profile, axis=1), 0).sum(1))
         click.echo(f"{name}: mismatch at the end {profile[:, -1].mean():.3f}, climbed on the way {rising:.3f}")
-    for kind, each in shares.items():
-        held = {name: [round(float(values[k - 1]), 3) for k in (8, 16, 32, 64)] for name, values in each.items()}
-        click.echo(f"{kind}: share held by the first 8, 16, 32, 64 components: {held}")
+    _tell_shares(shares)
 
 
 @main.command()

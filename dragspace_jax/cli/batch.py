@@ -18,7 +18,7 @@ from dragspace_jax.cli.errors import disk_errors
 
 _EXAMPLE = """\b
 Example:
-  echo '{"id": "ear", "seed": 13, "psi": 1, "handles": [[31, 66]], "targets": [[20, 34]]}' > edits.jsonl
+  echo '{"id": "ear", "seed": 13, "psi": 1, "handles": [[31, 66]], "targets": [[18, 34]]}' > edits.jsonl
   dragspace batch edits.jsonl --model critters-dog --out out/batch
 
 \b

@@ -29,7 +29,7 @@ from dragspace_jax.stylegan2 import Latents
 
 @click.command(
     epilog="Example: dragspace drag --model critters-dog --seed 13 --psi 1 "
-    "--handles 31,66 --targets 20,34 --out out/ear"
+    "--handles 31,66 --targets 18,34 --out out/ear"
 )
 @click.option("--model", required=True, help="A model folder, or critters-dog, critters-cat.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the image, as in the published tools.")

@@ -228,8 +228,13 @@ def traced() -> list[Cell]:
     cells = [Cell(**space, layers=layers, rate=low) for space in spaces]
     for space in spaces:
         rate = as_long(good, space.get("components", WIDTH))
-        cells += [Cell(**space, layers=each, rate=rate) for each in LAYERS if each != ALL_LAYERS]
+        cells += [Cell(**space, layers=each, rate=rate) for each in _numbers_of_layers(space, layers)]
     return cells
+
+
+def _numbers_of_layers(space: dict[str, Any], default: int) -> tuple[int, ...]:
+    """Of the traced cells of a space: W+ and the larger basis are looked at by number of layers."""
+    return (default,) if space.get("components") == min(COMPONENTS) else LAYERS[:-1]
 
 
 def confirmation(layers: int = default_layers(ALL_LAYERS)) -> list[Cell]:

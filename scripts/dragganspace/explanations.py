@@ -62,7 +62,7 @@ def noise(rows: Sequence[Row]) -> str:
         [
             "## How the gradient turns from iteration to iteration",
             "",
-            "Means over the drags, and in brackets their quartiles.",
+            f"Means over the {len(rows[0].figures['cosine'])} drags, and in brackets their quartiles.",
             "",
             markdown(header, lines),
         ]
@@ -100,7 +100,7 @@ def equal_distance(rows: Sequence[Row], layers: int) -> str:
         [
             "## SSIM by number of layers, where the landmark in the picture is equally far from its target",
             "",
-            "Differences are over the drags that came there in both.",
+            f"Of {len(rows[0].figures['cosine'])} drags; differences are over those that came there in both.",
             "",
             markdown(header, lines),
         ]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dragspace_jax.spaces import Displacement
+from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.network import PreparedSynthesis
@@ -71,23 +71,25 @@ def _points(edit: StudyEdit) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def gradient_shares(
-    model: Generator, edits: Sequence[StudyEdit], pca: PCA, moved: Displacement
+    model: Generator, edits: Sequence[StudyEdit], pca: PCA, moved: Displacement | None
 ) -> dict[str, np.ndarray]:
     """How much of the gradient's square the first k components hold at the start, mean over edits: {name: [k]}.
 
     `variance` beside it is how much of W's variance they hold: an image moves there, whether a drag wants it or not.
+    Without displacements none are looked at.
     """
-    mismatch, layers = Mismatch.of(model), moved.layers
+    mismatch, layers = Mismatch.of(model), DEFAULT_LAYERS
     gradient = jax.jit(jax.grad(lambda ws, start, h, t: mismatch(ws[None], start, h, t)[0]))
     axes = np.asarray(pca.components, np.float64)
-    joint = np.asarray(moved.components, np.float64).reshape(len(moved.components), -1)
-    shares: dict[str, list[np.ndarray]] = {"PCA": [], "displacements": []}
+    joint = None if moved is None else np.asarray(moved.components, np.float64).reshape(len(moved.components), -1)
+    shares: dict[str, list[np.ndarray]] = {"PCA": []} | ({} if joint is None else {"displacements": []})
     for edit in edits:
         start, handle, target = _points(edit)
         g = np.asarray(gradient(start, start, handle, target), np.float64)[:layers]
         total = np.sum(np.square(g))
         shares["PCA"].append(np.cumsum(np.square(g @ axes.T).sum(0)) / total)
-        shares["displacements"].append(np.cumsum(np.square(joint @ g.reshape(-1))) / total)
+        if joint is not None:
+            shares["displacements"].append(np.cumsum(np.square(joint @ g.reshape(-1))) / total)
     variance = np.asarray(pca.variance, np.float64)
     return {
         **{name: np.mean(values, 0) for name, values in shares.items()},

@@ -25,6 +25,7 @@ FIGURES = ("cosine", "path", "approach", "scatter", "away")
 of the displacement, px that the tracked handle comes nearer in an iteration, their standard deviation, and the share
 of iterations that lead away."""
 _BATCH = 32
+_PAIRS = 6  # of successive gradients in a drag at most, evenly over its iterations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,39 +67,50 @@ class Noise:
           paths: [T + 1, L, D] each, the latents at the start and after every iteration.
           space: that they moved in.
         """
-        layers, pulls = space.layers, self.gradients(results, paths)
+        layers, updates = space.layers, [r.steps - (r.outcome == Outcome.REACHED) for r in results]
+        firsts = [first_of_pairs(count) for count in updates]
+        pulls = self.gradients(results, paths, [np.union1d(first, first + 1) for first in firsts])
         found: dict[str, list[float]] = {name: [] for name in FIGURES}
-        for result, path, pull in zip(results, paths, pulls, strict=True):
-            updates = result.steps - (result.outcome == Outcome.REACHED)
-            x = in_coordinates(pull[:updates, :layers], space)
-            moved = np.diff(path[: updates + 1, :layers].reshape(updates + 1, -1), axis=0)
+        for result, path, count, first, pull in zip(results, paths, updates, firsts, pulls, strict=True):
+            x, known = in_coordinates(pull[:, :layers], space), np.union1d(first, first + 1)
+            moved = np.diff(path[: count + 1, :layers].reshape(count + 1, -1), axis=0)
             assert result.trace is not None
             left = np.linalg.norm(result.trace.handles_yx[:, 0] - np.asarray(result.targets_yx)[0], axis=1)
             nearer = -np.diff(left)
-            found["cosine"].append(float(np.mean(cosines(x))) if updates > 1 else np.nan)
-            found["path"].append(path_ratio(moved) if updates else np.nan)
+            found["cosine"].append(float(np.mean(cosines(x)[np.diff(known) == 1])) if len(first) else np.nan)
+            found["path"].append(path_ratio(moved) if count else np.nan)
             found["approach"].append(float(nearer.mean()) if len(nearer) else np.nan)
             found["scatter"].append(float(nearer.std()) if len(nearer) else np.nan)
             found["away"].append(float(np.mean(nearer < 0)) if len(nearer) else np.nan)
         return {name: np.array(values) for name, values in found.items()}
 
-    def gradients(self, results: list[DragResult], paths: list[np.ndarray]) -> list[np.ndarray]:
-        """The gradients [T, L, D] of every drag, computed together."""
+    def gradients(
+        self, results: list[DragResult], paths: list[np.ndarray], chosen: list[np.ndarray]
+    ) -> list[np.ndarray]:
+        """The gradients [len(chosen), L, D] of every drag at the iterations chosen, computed together."""
         gradient = jax.jit(self.gradient)
-        traces = [result.trace for result in results]
-        ws = np.concatenate([path[:-1] for path in paths]).astype(np.float32)
-        handles = np.concatenate([trace.handles_yx[:, 0] for trace in traces if trace is not None])
-        targets = np.concatenate([np.repeat(np.asarray(r.targets_yx), r.steps, 0) for r in results])
+        ws = np.concatenate([path[at] for path, at in zip(paths, chosen, strict=True)]).astype(np.float32)
+        tracked, wanted = [], []
+        for result, at in zip(results, chosen, strict=True):
+            assert result.trace is not None
+            tracked.append(result.trace.handles_yx[at, 0])
+            wanted.append(np.repeat(np.asarray(result.targets_yx), len(at), 0))
+        handles, targets = np.concatenate(tracked), np.concatenate(wanted).astype(np.float32)
         rows = np.minimum(np.arange(len(ws) + -len(ws) % _BATCH), len(ws) - 1).reshape(-1, _BATCH)
-        found = [np.asarray(gradient(ws[row], handles[row], targets[row].astype(np.float32))) for row in rows]
-        return np.split(np.concatenate(found)[: len(ws)], np.cumsum([result.steps for result in results])[:-1])
+        found = [np.asarray(gradient(ws[row], handles[row], targets[row])) for row in rows]
+        return np.split(np.concatenate(found)[: len(ws)], np.cumsum([len(at) for at in chosen])[:-1])
+
+
+def first_of_pairs(updates: int) -> np.ndarray:
+    """The iterations whose gradient is compared with the next one's, of a drag that takes `updates` steps."""
+    return np.unique(np.rint(np.linspace(0, updates - 2, _PAIRS)).astype(int)) if updates > 1 else np.arange(0)
 
 
 def in_coordinates(gradient: np.ndarray, space: LayerSpace) -> np.ndarray:
     """Gradients by latents [T, n, D] → by a space's coordinates [T, K]; of W+ and PCA."""
     if isinstance(space, PCA):
         gradient = gradient @ np.asarray(space.components).T * np.asarray(space.scale)
-    return gradient.reshape(len(gradient), -1)
+    return gradient.reshape(len(gradient), gradient.shape[1] * gradient.shape[2])
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:

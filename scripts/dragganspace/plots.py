@@ -22,9 +22,12 @@ def _style(row: Row) -> tuple[str, str]:
 
 
 def plot_rates(rows: Sequence[Row], path: Path) -> None:
-    """Reached and steps against the learning rate, a column for each number of layers."""
-    figure, axes = plt.subplots(2, len(LAYERS), figsize=(14, 6), sharey="row", sharex=True, layout="constrained")
-    for column, layers in enumerate(LAYERS):
+    """Reached and steps against the learning rate, a column for each number of layers that there is."""
+    shown = [layers for layers in LAYERS if any(row.cell.layers == layers for row in rows)]
+    figure, axes = plt.subplots(
+        2, len(shown), figsize=(2 + 3 * len(shown), 6), sharey="row", sharex=True, layout="constrained", squeeze=False
+    )
+    for column, layers in enumerate(shown):
         contenders: dict[tuple[object, ...], list[Row]] = {}
         for row in rows:
             if row.cell.layers == layers:
@@ -77,6 +80,8 @@ def plot_landscape(shares: dict[str, dict[str, np.ndarray]], path: Path) -> None
             ("PCA", _COLOURS["white"]),
             ("displacements", _COLOURS["displacement"]),
         ):
+            if name not in each:
+                continue
             label = "variance of W (PCA)" if name == "variance" else f"gradient, {name}"
             axis.plot(np.arange(1, len(each[name]) + 1), 100 * each[name], color=colour, label=label)
         axis.set_xlim(0, 128)

@@ -51,15 +51,25 @@ def write_report(
       docs: the folder to write to.
     """
     docs.mkdir(parents=True, exist_ok=True)
-    claims, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *paces()], folders)
-    parts = ["# Tables of the DragGANSpace study", "", _claims(claims, error, pace), _low_rates(claims)]
-    parts += _explained(folders)
-    parts += [_confirmed(read_rows(confirmation(), fresh), pace, fine) for fine in (False, True)]
-    parts += [_beyond(beyond, error, fine) for fine in (False, True)]
-    (docs / "tables.md").write_text("\n".join(parts))
-    _write_csv(docs / "cells.csv", [*claims, *beyond])
-    plot_rates(claims, docs / "rates.png")
-    plot_contenders(read_rows(confirmation(), fresh), docs / "contenders.png")
+    gridded, beyond = read_rows(grid(), folders), read_rows([*rivals(), *schedules(), *paces()], folders)
+    claims, confirmed = [row for row in gridded if row.cell.layers in held(gridded)], read_rows(confirmation(), fresh)
+    parts = [_claims(claims, error, pace), _low_rates(claims)] if claims else []
+    parts += _explained(folders, error, pace)
+    parts += filter(None, [_confirmed(confirmed, pace, fine) for fine in (False, True)])
+    parts += filter(None, [_beyond(beyond, error, fine) for fine in (False, True)])
+    (docs / "tables.md").write_text("\n".join(["# Tables of the DragGANSpace study", "", *parts]))
+    every = {row.cell.key: row for row in [*gridded, *beyond, *read_rows(lengthened(), folders)]}
+    _write_csv(docs / "cells.csv", list(every.values()))
+    if claims:
+        plot_rates(claims, docs / "rates.png")
+    if confirmed:
+        plot_contenders(confirmed, docs / "contenders.png")
+
+
+def held(rows: Sequence[Row]) -> list[int]:
+    """The numbers of layers at which all of the grid is evaluated; only there is a best rate the best of all."""
+    found = {row.cell.key for row in rows}
+    return [n for n in LAYERS if all(cell.key in found for cell in grid() if cell.layers == n)]
 
 
 def space_key(cell: Cell) -> str:
@@ -70,6 +80,19 @@ def space_key(cell: Cell) -> str:
 
 
 def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
+    return "\n".join(
+        [
+            "## The claims: each space at its own best learning rate, published tolerance, Adam",
+            "",
+            f"Rates of whitened coordinates are in standard deviations.{_left_out(rows)}",
+            "",
+            _at_their_best(rows, error, pace),
+        ]
+    )
+
+
+def _at_their_best(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
+    """Each contender at the best of the rates that there are, against W+ with as many layers."""
     lines = []
     best = best_rates(rows, error)
     for layers in LAYERS:
@@ -84,7 +107,7 @@ def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
             similar, within = difference(row, base, "ssim_outside")
             lines.append(
                 [
-                    "all" if layers == ALL_LAYERS else str(layers),
+                    _layers(layers),
                     name_of(row.cell),
                     *figures_of(row),
                     f"{steps:.2f} ({low:.2f}–{high:.2f})",
@@ -93,15 +116,20 @@ def _claims(rows: Sequence[Row], error: float, pace: dict[str, float]) -> str:
                 ]
             )
     header = ("layers", "space", *HEADER, "steps / W+'s (95 %)", "time / W+'s", "SSIM out − W+'s (95 %)")
-    return "\n".join(
-        [
-            "## The claims: each space at its own best learning rate, published tolerance, Adam",
-            "",
-            "Rates of whitened coordinates are in standard deviations.",
-            "",
-            markdown(header, lines),
-        ]
+    return markdown(header, lines)
+
+
+def _left_out(rows: Sequence[Row]) -> str:
+    missing = [_layers(n) for n in LAYERS if n not in held(rows)]
+    return (
+        f" Of the grid's numbers of layers these have not been run or not wholly: {', '.join(missing)}."
+        if missing
+        else ""
     )
+
+
+def _layers(number: int) -> str:
+    return "all" if number == ALL_LAYERS else str(number)
 
 
 def _low_rates(rows: Sequence[Row]) -> str:
@@ -123,7 +151,7 @@ def _low_rates(rows: Sequence[Row]) -> str:
                     ]
                     lines.append(
                         [
-                            "all" if layers == ALL_LAYERS else str(layers),
+                            _layers(layers),
                             f"PCA {components}" if components else "W+",
                             *shown,
                         ]
@@ -132,21 +160,27 @@ def _low_rates(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
-def _explained(folders: Sequence[Path]) -> list[str]:
+def _explained(folders: Sequence[Path], error: float, pace: dict[str, float]) -> list[str]:
     traces = read_traces(traced(), folders)
     low = [row for row in traces if row.cell.rate == LOW_RATES[0]]
     good = [row for row in traces if row.cell.rate != LOW_RATES[0]]
-    parts = [equal_steps(read_rows(lengthened(), folders))]
+    low_rates = read_rows(lengthened(), folders)
+    parts = []
+    if len(low_rates) == len({cell.key for cell in lengthened()}):
+        best = "Each space at the best of these rates, those of the two columns of a space together:"
+        parts += [equal_steps(low_rates), best, "", _at_their_best(low_rates, error, pace)]
     if len(traces) == len(traced()):
         parts += [noise([*low, *good]), equal_distance(good, default_layers(ALL_LAYERS))]
     return parts
 
 
 def _beyond(rows: Sequence[Row], error: float, fine: bool) -> str:
-    best = best_rates([row for row in rows if row.cell.fine == fine], error)
-    base = next((row for row in best if name_of(row.cell) == "W+"), None)
-    if base is None:
+    """Empty as long as some of the rivals are not evaluated: a best rate is the best of all."""
+    found = {row.cell.key for row in rows}
+    if any(cell.key not in found for cell in rivals() if cell.fine == fine):
         return ""
+    best = best_rates([row for row in rows if row.cell.fine == fine], error)
+    base = next(row for row in best if name_of(row.cell) == "W+")
     lines = []
     for row in sorted(best, key=lambda row: row.mean("steps")):
         steps, low, high = steps_ratio(row, base)

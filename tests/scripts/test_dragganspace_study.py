@@ -34,10 +34,12 @@ from scripts.dragganspace.equal_distance import LEFT, between
 from scripts.dragganspace.explanations import equal_distance, equal_steps, noise
 from scripts.dragganspace.figures import FIGURES
 from scripts.dragganspace.manifest import check_manifest
-from scripts.dragganspace.noise import Noise, cosines, path_ratio
+from scripts.dragganspace.noise import Noise, cosines, first_of_pairs, in_coordinates, path_ratio
+from scripts.dragganspace.report import held, write_report
 from scripts.dragganspace.tables import Row, best_rates, read_rows, steps_ratio
 from scripts.dragganspace.traces import FIGURES as TRACED_FIGURES
 from scripts.dragganspace.traces import path_of
+from scripts.dragganspace_study import chosen_cells
 
 
 def row(rate: float, *, steps: float, landmark: float, reached: float = 1.0) -> Row:
@@ -85,6 +87,26 @@ def test_figures_are_read_from_folders_of_now_and_before(folder: str, tmp_path: 
     for cell in cells:
         write_arrays(tmp_path / folder / f"{cell.key}.npz", {name: np.ones(2) for name in FIGURES})
     assert [row.cell for row in read_rows(cells, [tmp_path])] == cells
+
+
+def test_parts_may_be_run_at_some_numbers_of_layers() -> None:
+    assert {cell.layers for cell in chosen_cells("grid", "3,6")} == {3, 6}
+    assert chosen_cells("grid,lengthened", "10") == [cell for cell in grid() if cell.layers == 10]
+    with pytest.raises(click.BadParameter, match="7 layers: the study moves 3,6,10,12"):
+        chosen_cells("grid", "6,7")
+
+
+def test_a_report_tells_which_numbers_of_layers_it_holds(tmp_path: Path) -> None:
+    spread = np.linspace(-1, 1, 4)
+    for cell in (*chosen_cells("grid", "6"), *chosen_cells("grid", "3")[1:]):
+        write_arrays(tmp_path / "figures" / f"{cell.key}.npz", dict.fromkeys(FIGURES, 20.0 + spread))
+    assert held(read_rows(grid(), [tmp_path])) == [6]  # of 3 layers a cell is missing
+    write_report([tmp_path], [tmp_path / "none"], 0.3, {}, tmp_path / "docs")
+    tables = (tmp_path / "docs" / "tables.md").read_text()
+    assert "these have not been run or not wholly: 3, 10, all." in tables
+    assert "| 3 | W+" not in tables
+    assert "Beyond" not in tables  # some of the rivals are cells of the grid, most are missing
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {"tables.md", "cells.csv", "rates.png"}
 
 
 def test_keys_and_blocks_are_those_of_the_study_as_it_was_run() -> None:
@@ -174,6 +196,13 @@ def test_a_zigzag_has_a_long_path_and_cosines_below_zero() -> None:
     np.testing.assert_allclose(cosines(np.ones((3, 2))), 1.0)
 
 
+def test_pairs_of_gradients_lie_evenly_over_a_drag() -> None:
+    assert first_of_pairs(101).tolist() == [0, 20, 40, 59, 79, 99]  # the last pair is 99 and 100
+    assert first_of_pairs(3).tolist() == [0, 1]
+    assert first_of_pairs(1).tolist() == []
+    assert in_coordinates(np.zeros((0, 6, 16)), WPlus(layers=6)).shape == (0, 96)  # of a drag that arrives at once
+
+
 def test_figures_are_compared_where_a_landmark_is_equally_far() -> None:
     left = np.array([1.0, 0.8, 0.4, 0.1, 0.3])
     assert between(left, 0.5, [0.9, 0.7]) == pytest.approx(0.75)  # three quarters of the way from 0.8 to 0.4
@@ -190,7 +219,7 @@ def test_the_gradient_of_a_trace_is_the_one_that_the_drag_went_down(tiny_generat
     path = path_of(result)
     assert path.shape == (4, 8, 16)
     measured = Noise.of(tiny_generator, settings)
-    ((first, *_),) = measured.gradients([result], [path])
+    ((first, *_),) = measured.gradients([result], [path], [np.arange(2)])
     large = np.abs(first[:5]) > 1e-3 * np.abs(first).max()
     assert large.mean() > 0.5
     # Adam's first step is the rate against the sign of each coordinate's gradient.
@@ -212,4 +241,4 @@ def test_tables_say_what_the_steps_and_the_layers_bring() -> None:
     assert len(noise(traces).splitlines()) == 6 + len(traced())
     good = [row for row in traces if row.cell.rate != LOW_RATES[0]]
     table = equal_distance(good, 6)
-    assert table.count("-0.3000 ± 0.0000") == 3 * len(LEFT)  # 3 layers against 6, in each space
+    assert table.count("-0.3000 ± 0.0000") == 2 * len(LEFT)  # 3 layers against 6, in W+ and PCA 32
