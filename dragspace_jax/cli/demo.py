@@ -36,7 +36,7 @@ class DemoEdit:
 
 EDITS = (
     DemoEdit(title="turn the head", model="critters-dog", seed=31, handles=((52, 70),), targets=((75, 69),)),
-    DemoEdit(title="raise an ear", model="critters-dog", seed=13, handles=((31, 66),), targets=((20, 34),)),
+    DemoEdit(title="raise an ear", model="critters-dog", seed=13, handles=((31, 66),), targets=((18, 34),)),
     DemoEdit(  # the nose stays where it is
         title="open the mouth",
         model="critters-dog",
