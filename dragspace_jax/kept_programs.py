@@ -8,7 +8,6 @@ unknown takes part, a program is traced as ever.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.export
 import numpy as np
 
-from dragspace_jax.folders import whole_file
+from dragspace_jax import loading_ahead, lowered_files
 
-_FOLDER = "lowered"  # in that of the compilation cache
-_MOST = 256  # files; each new version of the package leaves its own behind
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax")
 _KNOWN = ("builtins", "collections", "dragspace_jax", *_LIBRARIES)
 """Packages whose classes take part in programs: of others nothing would tell that their code has changed."""
@@ -31,7 +29,6 @@ _WITHOUT_EFFECT = (
     "jax_log_", "jax_explain_", "jax_compilation_cache_", "jax_persistent_cache_", "jax_enable_compilation_cache"
 )  # fmt: skip
 """Beginnings of JAX's settings that change no program."""
-_DIGEST = hashlib.sha256().digest_size
 
 
 class KeptJit:
@@ -73,61 +70,57 @@ class KeptJit:
         if program is None:
             compiled = self._traced.lower(*args).compile()
             return compiled, compiled
-        compiled = program.lower(*jax.tree.leaves(args)).compile()
+        ahead = isinstance(program, jax.stages.Compiled)
+        compiled = program if ahead else program.lower(*jax.tree.leaves(args)).compile()
         return lambda *args: self._whole(compiled(*jax.tree.leaves(args)), args), compiled
 
     def lowered(self, *args: Any) -> jax.stages.Lowered:
         """The program for such arguments, or for shapes, traced now whatever is kept: for those who look at it."""
         return self._traced.lower(*args)
 
-    def preload(self, *args: Any) -> None:
-        """Load the program for such arguments, or for shapes, if an earlier run kept it; else nothing is done.
-
-        Most of the time it takes other threads can run Python.
-        """
-        program = self._program(args, make=False)
-        if program is not None:
-            program.lower(*jax.tree.leaves(args)).compile()
-
     def _whole(self, leaves: list[Any], args: tuple[Any, ...]) -> Any:
         return jax.tree.unflatten(jax.tree.structure(self._results(*args)), leaves)
 
-    def _program(self, args: tuple[Any, ...], *, make: bool = True) -> Any:
-        """The lowered program as a jitted function of the arguments' leaves; None: there is none to be kept.
-
-        Without `make` also None: no earlier run has kept it.
-        """
-        folder = _folder()
+    def _program(self, args: tuple[Any, ...]) -> Any:
+        """The program as a function of the arguments' leaves, jitted or compiled; None: there is none to be kept."""
+        folder = lowered_files.folder()
         if self._name is None or folder is None:
             return None
         leaves, structure = jax.tree.flatten(args)
         shapes = [jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves]
-        key = structure, tuple((shape.shape, shape.dtype) for shape in shapes), _jax_settings()
+        devices = _devices(leaves)
+        key = structure, tuple((shape.shape, shape.dtype) for shape in shapes), devices, _jax_settings()
         if key not in self._programs:
-            program = self._jitted(self._name, args, structure, shapes, folder, make)
-            if program is None and not make:
-                return None
-            self._programs[key] = program
+            self._programs[key] = self._found(self._name, args, structure, shapes, devices, folder)
         return self._programs[key]
 
-    def _jitted(
-        self, name: str, args: tuple[Any, ...], structure: Any, shapes: list[Any], folder: Path, make: bool
+    def _found(
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        structure: Any,
+        shapes: list[Any],
+        devices: frozenset[Any],
+        folder: Path,
     ) -> Any:
-        platform = _platform(args)
+        platform = _platform(devices)
         described = f"{name} {platform} {self._donated} {structure} {[str(shape) for shape in shapes]}"
         if not _is_known(structure) or re.search(r" at 0x[0-9a-f]", described):
             return None
         digest = hashlib.sha256("\n".join((described, *_circumstances())).encode()).hexdigest()
         path = folder / f"{name.split()[0]}-{digest}"
-        exported = _read(path)
-        if exported is None and not make:
-            return None
-        if exported is None:
-            exported = self._export(structure, shapes, platform)
-            _write(path, exported)
         counts = [len(jax.tree.leaves(arg)) for arg in args]
         donated = [sum(counts[:n]) + i for n in self._donated for i in range(counts[n])]
-        return jax.jit(exported.call, donate_argnums=tuple(donated))
+        ahead = loading_ahead.current()
+        if ahead is not None and devices <= {jax.local_devices()[0]}:
+            program = ahead.program(path.name, donated)
+            if program is not None:
+                return program
+        exported = lowered_files.read(path)
+        if exported is None:
+            exported = self._export(structure, shapes, platform)
+            lowered_files.write(path, exported)
+        return lowered_files.jitted(exported, donated)
 
     def _export(self, structure: Any, shapes: list[Any], platform: str) -> jax.export.Exported:
         def flat(*leaves: jax.Array) -> list[jax.Array]:
@@ -140,18 +133,13 @@ class KeptJit:
         return jax.export.export(jax.jit(flat, keep_unused=True), platforms=(platform,))(*shapes)
 
 
-def _folder() -> Path | None:
-    """Where programs are kept; None: nowhere."""
-    name = jax.config.values["jax_compilation_cache_dir"]
-    if not name or not jax.config.values["jax_enable_compilation_cache"] or "://" in name:
-        return None
-    return Path(name) / _FOLDER
+def _devices(leaves: list[Any]) -> frozenset[Any]:
+    """Those on which the arguments lie, or will lie; none: nobody said."""
+    shardings = (getattr(leaf, "sharding", None) for leaf in leaves)
+    return frozenset(device for sharding in shardings if sharding is not None for device in sharding.device_set)
 
 
-def _platform(args: tuple[Any, ...]) -> str:
-    """That of the devices on which the arguments lie, or will lie."""
-    shardings = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(args))
-    devices = (device for sharding in shardings if sharding is not None for device in sharding.device_set)
+def _platform(devices: frozenset[Any]) -> str:
     platform = next((str(device.platform) for device in devices), jax.default_backend())
     return "cuda" if platform == "gpu" else platform
 
@@ -185,26 +173,3 @@ def _own_code() -> str:
     for path in sorted(root.rglob("*.py")):
         whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
-
-
-def _read(path: Path) -> jax.export.Exported | None:
-    """A kept program; None: there is none, or a damaged one, which is then written again."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-        return None
-    return jax.export.deserialize(bytearray(content[_DIGEST:]))
-
-
-def _write(path: Path, exported: jax.export.Exported) -> None:
-    """Keep a program, if there is room for it; without it the next start takes longer and is otherwise the same."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = exported.serialize()
-        with whole_file(path) as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        written = sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime)
-        for old in written[:-_MOST]:
-            old.unlink(missing_ok=True)

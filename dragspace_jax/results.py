@@ -7,8 +7,6 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -20,15 +18,12 @@ from PIL import Image
 
 from dragspace_jax.arrays import DAMAGED
 from dragspace_jax.drag import DragResult, DragSettings
-from dragspace_jax.drag.edit import Edit
-from dragspace_jax.drag.measure import preload as preload_quality
 from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
-from dragspace_jax.stylegan2.rendering import preload as preload_rendering
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.animation import frame_indices, save_gif
 from dragspace_jax.viz.points import draw_points
@@ -114,28 +109,6 @@ def latents_are_whole(path: Path, model: str) -> bool:
 def refuse_drag(out: Path, *, overwrite: bool) -> None:
     """Raises FolderError if a drag's files are in the folder that the caller has not said to overwrite."""
     refuse_results((out / name for name in FILES), overwrite=overwrite)
-
-
-@contextmanager
-def loading_ahead(model: Generator, edit: Edit, *, pictures: Pictures) -> Iterator[None]:
-    """While the block drags, load what `write_drag` will ask for: programs that an earlier run kept, and scikit-image.
-
-    Args:
-      model: the generator.
-      edit: the one that is dragged.
-      pictures: what will be written.
-    """
-    settings = edit.settings
-
-    def load() -> None:
-        preload_quality(model, edit)
-        if pictures != "none":
-            preload_rendering(model, edit.latents, noise=settings.noise, dtype=settings.dtype, together=_TOGETHER)
-            importlib.import_module("dragspace_jax.metrics.preservation")
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(load)  # what fails here fails again where it is needed, and is told there
-        yield
 
 
 def save_drag(

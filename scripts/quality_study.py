@@ -45,6 +45,12 @@ _LEVELS = np.linspace(0.3, 1.0, 36)
 Arrays = dict[str, np.ndarray]
 
 
+def starts_realism(model: Generator, kind: str, edits: list[StudyEdit]) -> Arrays:
+    """Of every edit the realism of the picture it starts from."""
+    starts = render_images(model, np.stack([edit.ws for edit in edits]))
+    return {"start_realism": nearest_drawing(Evaluator.load(*KINDS).predictor, kind, starts)[1]}
+
+
 def judged(solver: Solver, model: Generator, kind: str, edits: list[StudyEdit], *, realism: bool) -> Arrays:
     """Of every edit the figures of its quality, by name with `quality/` before it, and how far it is from the truth."""
     batch = drag_many(model, solver.requests(model, edits), lanes=LANES)
@@ -56,11 +62,7 @@ def judged(solver: Solver, model: Generator, kind: str, edits: list[StudyEdit], 
         "left": np.array([result.distances.max() for result in results]),
         "seconds": np.zeros(len(results)),
     }
-    evaluator = Evaluator.load(*KINDS)
-    truth = scores(model, kind, evaluator, edits, done, realism=realism)
-    if realism:
-        starts = render_images(model, np.stack([edit.ws for edit in edits]))
-        truth["start_realism"] = nearest_drawing(evaluator.predictor, kind, starts)[1]
+    truth = scores(model, kind, Evaluator.load(*KINDS), edits, done, realism=realism)
     return truth | {f"quality/{name}": values for name, values in stacked(measure(results)).items()}
 
 
@@ -148,10 +150,13 @@ def main(out: Path, count: int, realism: bool, most: float, docs: Path | None) -
         for kind in KINDS:
             model = ds.load(f"critters-{kind}")
             edits = study_edits(model, kind, count // len(KINDS), first_seed=seed)
+            starts: Arrays = {}
+            if realism:
+                starts = kept(out / f"{half}-{count}-{kind}.npz", partial(starts_realism, model, kind, edits))
             for solver in track(solvers, description=f"{half}, {kind}"):
                 name = f"{half}-{count}-{kind}-{solver.name.replace(' ', '-').replace(',', '')}"
                 path = out / f"{name}{'' if realism else '.quick'}.npz"
-                arrays = kept(path, partial(judged, solver, model, kind, edits, realism=realism))
+                arrays = kept(path, partial(judged, solver, model, kind, edits, realism=realism)) | starts
                 before = found[half].get(solver.name)
                 joined = arrays if before is None else {k: np.concatenate([before[k], arrays[k]]) for k in arrays}
                 now = is_bad(arrays, [edit.name for edit in edits])

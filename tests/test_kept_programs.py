@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax import kept_programs
+from dragspace_jax import kept_programs, lowered_files
 from dragspace_jax.kept_programs import KeptJit
+from dragspace_jax.loading_ahead import loading_ahead
 from dragspace_jax.stylegan2 import Latents
 
 X = np.arange(3, dtype=np.float32)
@@ -66,26 +69,48 @@ def test_a_program_for_shapes_runs_on_arrays(folder: Path) -> None:
     assert len(list(folder.iterdir())) == 1
 
 
-def test_only_what_is_kept_is_loaded_ahead(folder: Path) -> None:
-    never = Traced()
-    never.program.preload(Latents(ws=X), X)
-    assert never.times == 0
-    assert not folder.exists()
-    assert never.run() == 1
-    later = Traced()
-    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (Latents(ws=X), X))
-    later.program.preload(*shapes)
-    compiled: list[str] = []
+def test_what_a_task_used_the_last_time_is_loaded_ahead(folder: Path) -> None:
+    def run() -> list[str]:
+        """The task in a start of its own: which programs were compiled or loaded in its own thread."""
+        here: list[str] = []
 
-    def listen(event: str, duration_secs: float, **_: Any) -> None:
-        compiled.append(event)
+        def listen(event: str, duration_secs: float, **_: Any) -> None:
+            if "backend_compile" in event and threading.current_thread() is threading.main_thread():
+                here.append(event)
 
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        assert later.run() == 0
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-    assert not [name for name in compiled if "backend_compile" in name]
+        then = threading.Event()
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            with loading_ahead("scale", then.set):
+                assert then.wait(60)
+                traced = Traced()
+                shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (Latents(ws=X), X))
+                function, compiled = traced.program.compiled(*shapes)
+                np.testing.assert_array_equal(function(Latents(ws=X), X)["ws"], X * 2)
+                assert compiled.memory_analysis() is not None
+                traced.run(X + 5)
+                return here
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
+    noted = folder / "scale.json"
+    assert run()
+    assert json.loads(noted.read_text()) == [[next(folder.glob("scaled-*")).name, []]]
+    assert not run()
+    for damaged in ("", "[[1, 2]]", '[["../scale.json", []]]', '[["scaled-gone", []]]', '{"a": 1}'):
+        noted.write_text(damaged)
+        assert run()
+        assert not run(), damaged
+
+
+def test_a_program_loaded_ahead_gives_its_arguments_away(folder: Path) -> None:
+    for _ in range(2):
+        with loading_ahead("sum", lambda: None):
+            program = KeptJit(lambda x, y: x + y, name="sum", results=lambda x, y: x, donate_argnums=(1,))
+            x, y = jnp.asarray(X), jnp.asarray(X)
+            np.testing.assert_array_equal(program(x, y), X * 2)
+            assert y.is_deleted()
+            assert not x.is_deleted()
 
 
 def test_whatever_decides_a_program_tells_it_from_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +168,7 @@ def test_nothing_is_kept_without_a_cache_or_without_room(folder: Path) -> None:
 
 
 def test_old_programs_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_programs, "_MOST", 2)
+    monkeypatch.setattr(lowered_files, "MOST", 2)
     for size in (1, 2, 3):
         Traced().run(np.zeros(size, np.float32))
     assert len(list(folder.iterdir())) == 2

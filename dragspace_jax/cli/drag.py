@@ -22,7 +22,7 @@ from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.drag.single import drag_made
 from dragspace_jax.folders import locked
 from dragspace_jax.inputs import read_latents, read_mask, seed_latents
-from dragspace_jax.results import Pictures, loading_ahead, refuse_drag, write_drag
+from dragspace_jax.results import Pictures, refuse_drag, write_drag
 from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2 import Latents
 
@@ -131,7 +131,7 @@ def drag(
     advice = "run the command again with --overwrite"
     with disk_errors(out, advice), locked(out):
         refuse_drag(out, overwrite=overwrite)
-        with progress() as bar, loading_ahead(generator, edit, pictures=pictures):
+        with progress() as bar:
             task = bar.add_task("dragging", total=settings.steps)
 
             def show(iteration: int, handles_yx: np.ndarray) -> None:

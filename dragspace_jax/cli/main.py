@@ -34,6 +34,8 @@ _COMMANDS = {
 }
 
 
+_AHEAD = {"drag": "dragspace_jax.metrics.preservation"}
+"""Commands that load the programs of their last time while they begin, and then what they import last."""
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -86,6 +88,15 @@ class LazyGroup(click.Group):
         with nullcontext() if module in sys.modules else imports_stay():
             return getattr(importlib.import_module(module), name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in _AHEAD and not {"-h", "--help"} & set(args):
+            with imports_stay():
+                ahead = importlib.import_module("dragspace_jax.loading_ahead")
+            ctx.with_resource(ahead.loading_ahead(args[0], lambda: importlib.import_module(_AHEAD[args[0]])))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, _COMMANDS[name]) for name in self.list_commands(ctx)])
@@ -109,6 +120,11 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+def _cache(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not ctx.resilient_parsing:
+        configure_compilation_cache(value)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show versions.")
 @click.option(
@@ -117,8 +133,9 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     show_default=True,
     envvar="DRAGSPACE_COMPILATION_CACHE",
     show_envvar=True,
+    expose_value=False,
+    callback=_cache,  # before a command is imported
     help="Keep compiled programs in the user's cache folder, so that the next start is fast.",
 )
-def main(compilation_cache: bool) -> None:
+def main() -> None:
     """Drag editing of StyleGAN2 images, compiled."""
-    configure_compilation_cache(compilation_cache)

@@ -65,6 +65,10 @@ class Adam:
             coordinates = at + factor[:, None] * moved
         return Proposal(coordinates=coordinates), memory
 
+    def blank(self, lanes: Lanes) -> None:
+        """It foresees nothing."""
+        del lanes
+
 
 def _adam(rate: Float32[Array, ""] | float, momentum: float) -> optax.GradientTransformation:
     return optax.adam(rate, b1=momentum, b2=_BETA2, eps=_EPSILON)

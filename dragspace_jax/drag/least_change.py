@@ -130,6 +130,10 @@ class LeastChange:
         coordinates = lanes.start + _rotated(lanes, change, back=True)
         return Proposal(coordinates=coordinates, predicted=ByHandle(predicted)), ByHandle(multipliers)
 
+    def blank(self, lanes: Lanes) -> ByHandle:
+        """The handles' places [N, 2], pixels."""
+        return ByHandle(jnp.zeros_like(lanes.handles.start_yx))
+
 
 def _stiffness(rows: _Rows, motion: Float32[Array, "N 2"], stretch: Float32[Array, " B"]) -> Float32[Array, " B"]:
     """λ: the largest whose change for the whole motion from the start is at most `stretch` times the shortest one."""

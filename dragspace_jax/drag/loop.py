@@ -47,23 +47,15 @@ def begin(network: Network, start: Start) -> tuple[Lanes, DragState]:
 
 def _with_places(lanes: Lanes, state: DragState) -> DragState:
     """The state with zeros for what the first iteration will find; nothing of it is read before."""
-
-    def found(lanes: Lanes, state: DragState) -> tuple[Point, Any]:
-        method, terms, where = lanes.method, lanes.method.objective.blank(lanes), state.candidate
-        rows = where[lanes.handles.lane] if method.direction.per_handle else where
-        point = dataclasses.replace(
-            state.accepted,
-            terms=None if terms.handles is None else ByHandle(terms.handles),
-            coordinates=where,
-            pulled=method.direction.pull(lanes, terms, lambda _: jnp.zeros_like(rows)),
-        )
-        limits = method.size.limits(lanes, point, state.size, state.iteration)
-        return point, method.direction.propose(lanes, point, limits, state.memory)[0].predicted
-
-    shapes = jax.eval_shape(found, lanes, state)
-    point, predicted = jax.tree.map(lambda array: jnp.zeros(array.shape, array.dtype), shapes)
-    accepted = dataclasses.replace(point, carry=state.accepted.carry, progress=state.accepted.progress)
-    return dataclasses.replace(state, accepted=accepted, predicted=predicted)
+    method, terms, where = lanes.method, lanes.method.objective.blank(lanes), state.candidate
+    rows = where[lanes.handles.lane] if method.direction.per_handle else where
+    point = dataclasses.replace(
+        state.accepted,
+        terms=None if terms.handles is None else ByHandle(terms.handles),
+        coordinates=jnp.zeros_like(where),
+        pulled=method.direction.pull(lanes, terms, lambda _: jnp.zeros_like(rows)),
+    )
+    return dataclasses.replace(state, accepted=point, predicted=method.direction.blank(lanes))
 
 
 def latents(lanes: Lanes, state: DragState) -> tuple[Any, Any]:

@@ -62,15 +62,6 @@ def measure(results: Sequence[DragResult], *, together: int | None = None) -> li
     return [found[index] for index in range(len(results))]
 
 
-def preload(model: Any, edit: Edit) -> None:
-    """Load the program that `measure` will ask for, of one edit alone, if an earlier run kept it."""
-    radius, count = _radius(model, edit), edits_together()
-    network = _network(model, edit.settings.noise, edit.settings.dtype, radius)
-    latents = jax.tree.map(lambda leaf: np.stack([leaf] * 2 * count), edit.latents)
-    start, end, owner = _places(len(edit.handles_yx))
-    _compiled(radius).preload(network, latents, start, end, owner)
-
-
 def _radius(model: Any, edit: Edit) -> int:
     """Of tracking, pixels."""
     return edit.settings.pixels(edit.settings.radius_track, model.config.resolution)

@@ -166,6 +166,10 @@ class Direction(Protocol):
         """The next candidate from a point, within limits, and the memory after it."""
         ...
 
+    def blank(self, lanes: Lanes) -> Any:
+        """Zeros in the shapes of what it foresees, `Proposal.predicted`; asked for if the step size keeps points."""
+        ...
+
 
 @runtime_checkable
 class StepSize(Protocol):

@@ -133,7 +133,8 @@ def make_space(
     elif options.space == "pca":
         fitted = cached_pca(model, label, on_progress=on_progress)
         most = WHITENED_COMPONENTS if options.whiten == 1.0 else DEFAULT_COMPONENTS
-        telling = int(np.sum(np.asarray(fitted.variance) >= NEGLIGIBLE * float(fitted.variance[0])))
+        variance = np.asarray(fitted.variance)
+        telling = int(np.sum(variance >= NEGLIGIBLE * variance[0]))
         space = _chosen(fitted, options, max(1, min(most, telling)))
     else:
         _check_plain(options)

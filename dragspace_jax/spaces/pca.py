@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dragspace_jax.spaces.base import SpaceError
@@ -37,11 +38,12 @@ class Basis(LayerSpace):
         """The space of the first `components` components. Raises SpaceError if there are fewer."""
         if not 1 <= components <= self.components.shape[0]:
             raise SpaceError(f"components is {components}; the basis has {self.components.shape[0]}")
+
+        def first(array: jax.Array) -> jax.Array:
+            return jnp.asarray(np.asarray(array)[:components])  # cut on the host: a start compiles nothing for it
+
         return dataclasses.replace(
-            self,
-            components=self.components[:components],
-            variance=self.variance[:components],
-            scale=self.scale[:components],
+            self, components=first(self.components), variance=first(self.variance), scale=first(self.scale)
         )
 
     def check(self, model: Generator) -> None:
@@ -64,11 +66,12 @@ class Basis(LayerSpace):
         """
         if not 0.0 <= power <= 1.0:
             raise SpaceError(f"the power of whitening is {power}; it must be from 0 (none) to 1 (whole)")
-        if power > 0 and float(jnp.min(self.variance)) <= 0.0:
+        variance = np.asarray(self.variance)  # likewise
+        if power > 0 and variance.min() <= 0.0:
             raise SpaceError(
                 "the covariance is degenerate: a component without variance cannot be whitened; take fewer"
             )
-        return dataclasses.replace(self, scale=self.variance ** jnp.float32(power / 2))
+        return dataclasses.replace(self, scale=jnp.asarray(variance ** np.float32(power / 2)))
 
 
 @jax.tree_util.register_dataclass

@@ -72,12 +72,6 @@ def render_batches(
         yield np.asarray(images)[: min(batch, count - start)]
 
 
-def preload(model: Generator, latents: Latents, *, noise: Noise, dtype: str, together: int) -> None:
-    """Load the program of `render_batches` for latents [L, D] like these, if an earlier run kept it."""
-    several = jax.tree.map(lambda leaf: np.stack([np.asarray(leaf)] * _batch(model, together)), latents)
-    _renderer(noise, dtype).preload(model, several, np.int32(0))
-
-
 def _batch(model: Generator, together: int) -> int:
     return min(together, _BATCH, max(1, _PIXELS // model.config.resolution**2))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from click.testing import Result
 from PIL import Image
 
 from dragspace_jax.drag.measure import _compiled
-from dragspace_jax.kept_programs import KeptJit
-from dragspace_jax.results import write_drag
+from dragspace_jax.drag.programs import programs_for
+from dragspace_jax.loading_ahead import Ahead
 from dragspace_jax.spaces import PCA, Displacement, WPlus, save_space
 from dragspace_jax.stylegan2.rendering import _renderer
 from tests.batch.faults import Disk, full_from
@@ -85,22 +86,21 @@ def test_least_change_is_the_default(dragspace: Run, tiny_folder: Path, tmp_path
     assert "--lr is of no use to the recipe least-change" in refused.output
 
 
-def test_what_is_loaded_meanwhile_is_what_is_asked_for(
+def test_the_next_drag_finds_all_its_programs_loaded_ahead(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert dragspace(*arguments(tiny_folder, tmp_path / "kept")).exit_code == 0
-    _compiled.cache_clear()
-    _renderer.cache_clear()  # as in a process of its own, which finds on the disk what this one has kept
-    asked: list[str] = []
-
-    def write(*args: Any, **more: Any) -> None:
-        monkeypatch.setattr(KeptJit, "_jitted", lambda program, name, *_: asked.append(name))
-        write_drag(*args, **more)
-
-    monkeypatch.setattr(importlib.import_module("dragspace_jax.cli.drag"), "write_drag", write)
-    result = dragspace(*arguments(tiny_folder, tmp_path / "again"))
-    assert result.exit_code == 0, result.output
-    assert asked == []
+    found: list[Any] = []
+    program = Ahead.program
+    monkeypatch.setattr(Ahead, "program", lambda ahead, *which: found.append(program(ahead, *which)) or found[-1])
+    monkeypatch.setattr(Future, "cancel", lambda future: False)  # the main thread waits, however little has begun
+    for out in ("first", "again"):
+        found.clear()
+        for kept in (programs_for, _compiled, _renderer):
+            kept.cache_clear()  # as in a process of its own
+        result = dragspace(*arguments(tiny_folder, tmp_path / out))
+        assert result.exit_code == 0, result.output
+    assert len(found) == 4
+    assert all(isinstance(each, jax.stages.Compiled) for each in found)
 
 
 def test_edits_chain_and_pictures_can_be_left_out(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:

@@ -228,6 +228,8 @@ class Newton:
         assert point.coordinates is not None
         return Proposal(coordinates=point.coordinates + moved), ()
 
+    def blank(self, lanes: Lanes) -> None: ...
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -251,6 +253,8 @@ class GradientDescent:
         assert point.coordinates is not None
         assert limits.rate is not None
         return Proposal(coordinates=point.coordinates - (limits.rate / length)[:, None] * point.pulled), ()
+
+    def blank(self, lanes: Lanes) -> None: ...
 
 
 @jax.tree_util.register_dataclass
