@@ -1,5 +1,5 @@
 # make demo   install what running needs, then drag points on the two embedded models (out/demo/index.html)
-# make test   install what developing needs as well, then ruff, pyright, deptry and pytest in two processes
+# make test   install what developing needs as well, then ruff, pyright, deptry and pytest in three processes
 # make tpu    install TPU's compiler beside that, and test what it makes of a drag; no TPU is needed
 # A stamp in .venv says what is installed already, so a second run goes straight to its work.
 
@@ -9,23 +9,28 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 INPUTS := pyproject.toml setup.py constraints.txt
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint tpu
+.PHONY: demo test test-most test-apart lint tpu
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
 	$(BIN)/dragspace demo --out out/demo
 
 # XLA's older code for fused loops compiles most tests in half the time, drawings of critters in ten times as much;
-# parity holds what users run, but for the cases that it runs without optimisations. With two processes on two cores
-# nothing is won by compiling a program in 32 parts.
+# parity holds what users run, but for the cases that it runs without optimisations. So there are two runs; side by side
+# they leave neither of two cores idle. Nothing is won there by compiling a program in 32 parts.
 APART := $(filter-out %_cases.py,$(wildcard tests/parity/test_*.py)) tests/critters
 WHOLE := --xla_cpu_parallel_codegen_split_count=1
 test: lint
-	XLA_FLAGS="$(WHOLE) --xla_cpu_use_fusion_emitters=false" $(PYTEST) $(addprefix --ignore ,$(APART))
-	XLA_FLAGS="$(WHOLE)" $(PYTEST) $(APART)
+	$(MAKE) --no-print-directory --jobs 2 test-most test-apart
+
+test-most: $(INSTALLED_DEV)
+	XLA_FLAGS="$(WHOLE) --xla_cpu_use_fusion_emitters=false" $(PYTEST) --numprocesses 2 $(addprefix --ignore ,$(APART))
+
+test-apart: $(INSTALLED_DEV)
+	XLA_FLAGS="$(WHOLE)" $(PYTEST) --numprocesses 1 $(APART)
 
 # In a folder of its own: JAX would look for a TPU, and complain, wherever it finds the compiler.
 tpu: $(INSTALLED_DEV)

@@ -66,6 +66,10 @@ class AdamNorm:
             moved = stretch(-jnp.sum(point.pulled * moved, 1), limits.descent)[:, None] * moved
         return Proposal(coordinates=point.coordinates + moved), (square, count, average)
 
+    def blank(self, lanes: Lanes) -> None:
+        """It foresees nothing."""
+        del lanes
+
 
 def _average(momentum: float) -> optax.GradientTransformation:
     return optax.ema(momentum, debias=True)
