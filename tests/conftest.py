@@ -40,6 +40,7 @@ def _functions_only(**_: object) -> Callable[[Any], Any]:
 jaxtyping.jaxtyped = _functions_only  # type: ignore[assignment]  # the name that the hook's decorators go by
 jaxtyping.install_import_hook(CHECKED, typechecker=None)
 
+from dragspace_jax import lowered_files
 from dragspace_jax.checkpoint import build_generator, save_parameters
 from dragspace_jax.drag.programs import programs_for
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
@@ -92,6 +93,16 @@ def drop_programs() -> None:
     """Forget every compiled program of this process."""
     programs_for.cache_clear()
     jax.clear_caches()
+
+
+_folder_of_kept_programs = lowered_files.folder
+lowered_files.folder = lambda: None  # keeping programs lowers each twice; they are kept for those who ask for it
+
+
+@pytest.fixture
+def programs_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs are kept between runs, as for users."""
+    monkeypatch.setattr(lowered_files, "folder", _folder_of_kept_programs)
 
 
 @pytest.fixture

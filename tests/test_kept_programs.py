@@ -23,7 +23,7 @@ X = np.arange(3, dtype=np.float32)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path, programs_kept: None) -> Iterator[Path]:
     """Where programs are kept; the compilation cache is there."""
     before = jax.config.values["jax_compilation_cache_dir"]
     jax.config.update("jax_compilation_cache_dir", str(tmp_path))

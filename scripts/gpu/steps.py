@@ -58,7 +58,7 @@ STEPS = (
         minutes=8,
         module="pytest",
         arguments="tests/parity -q --numprocesses 4 --dist loadfile",
-        tiny="tests/parity -q --collect-only",
+        tiny="tests/parity/test_golden_files.py -q --collect-only",
     ),
     Step(
         name="lanes",
@@ -130,7 +130,7 @@ STEPS = (
         minutes=9,
         module="pytest",
         arguments="tests/drag tests/spaces tests/stylegan2 -q --numprocesses 4 --dist loadfile",
-        tiny="tests/spaces -q --collect-only",
+        tiny="tests/spaces/test_layers.py -q --collect-only",
     ),
 )
 """In the order in which they run."""

@@ -86,6 +86,7 @@ def test_least_change_is_the_default(dragspace: Run, tiny_folder: Path, tmp_path
     assert "--lr is of no use to the recipe least-change" in refused.output
 
 
+@pytest.mark.usefixtures("programs_kept")
 def test_the_next_drag_finds_all_its_programs_loaded_ahead(
     dragspace: Run, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
