@@ -130,7 +130,7 @@ STEPS = (
         minutes=9,
         module="pytest",
         arguments="tests/drag tests/spaces tests/stylegan2 -q --numprocesses 4 --dist loadfile",
-        tiny="tests/spaces/test_layers.py -q --collect-only",
+        tiny="tests/spaces/test_prior.py -q --collect-only",
     ),
 )
 """In the order in which they run."""
