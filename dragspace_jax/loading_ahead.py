@@ -52,7 +52,7 @@ class Ahead:
 
     def __init__(self, programs: dict[str, Future[Any]]) -> None:
         self._programs = programs
-        self._before = list(programs)
+        self._before = set(programs)
         self._used: dict[str, list[int]] = {}
 
     def program(self, name: str, donated: list[int]) -> Any:
@@ -65,8 +65,8 @@ class Ahead:
             return loaded.result()
 
     def note(self, path: Path) -> None:
-        """Write down what was used, in its order, if that is not what was loaded."""
-        if self._used and list(self._used) != self._before:
+        """Write down what was used, in its order, if there was more of it than what is written."""
+        if not self._used.keys() <= self._before:
             with contextlib.suppress(OSError), whole_file(path) as file:
                 file.write(json.dumps(list(self._used.items())).encode())
 

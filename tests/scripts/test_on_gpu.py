@@ -1,7 +1,8 @@
-"""The plan for a GPU: all of it on a tiny model, what is done is not done again, steps that fail or hang."""
+"""The plan for a GPU: every program of it on a tiny model, what is done is not done again, steps that fail or hang."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -32,18 +33,35 @@ def test_steps_are_short_and_have_names_of_their_own():
     assert all(each.minutes < MINUTES for each in STEPS)
 
 
-def test_the_whole_plan_on_a_tiny_model(tmp_path, monkeypatch):
+ALIKE = ("drag-sizes", "embedded", "tests")
+"""Steps that run what another one does, with other words."""
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_the_words_of_steps_alike_are_understood(name):
+    (step,) = (each for each in STEPS if each.name == name)
+    assert step.module in {each.module for each in STEPS if each.name not in ALIKE}
+    for words in (step.words(None), step.words("critters-dog")):
+        if step.is_test:
+            assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
+        else:
+            importlib.import_module(step.module).main.make_context(step.module, words)
+
+
+def test_the_plan_on_a_tiny_model(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    steps = [each for each in STEPS if each.name not in ALIKE]  # each in a process of its own, which imports JAX anew
+    only = [word for each in steps for word in ("--only", each.name)]
     monkeypatch.setattr(device_rates, "REPEATS", 1)
     device_rates.measure.cache_clear()
-    done = call("--dry-run", "--out", tmp_path)
+    done = call("--dry-run", "--out", tmp_path, *only)
     device_rates.measure.cache_clear()
     assert done.exit_code == 0, done.output
     lines = [json.loads(line) for line in (tmp_path / "gpu.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [each.name for each in STEPS]
+    assert [line["step"] for line in lines] == [each.name for each in steps]
     assert {line["outcome"] for line in lines} == {running.DONE}
     numbers = {line["step"]: line["numbers"] for line in lines}
-    assert [name for name, kept in numbers.items() if kept is None] == ["parity", "tests"]
+    assert [name for name, kept in numbers.items() if kept is None] == ["parity"]
     memory = numbers["memory"]["rows"]  # each in a process of its own
     assert [row["side"] for row in memory] == ["baseline", "implementation"]
     assert all(row["loaded_mb"] > 10 and 0 <= row["first_mb"] < 10_000 for row in memory)
@@ -55,9 +73,9 @@ def test_the_whole_plan_on_a_tiny_model(tmp_path, monkeypatch):
     assert "`auto` took 16 lanes" in text
     assert "jax " + jax.__version__ in text
     assert "tests collected" in text
-    again = call("--dry-run", "--out", tmp_path)
+    again = call("--dry-run", "--out", tmp_path, *only)
     assert again.exit_code == 0
-    assert again.output.count("done before") == len(STEPS)
+    assert again.output.count("done before") == len(steps)
 
 
 def test_without_a_gpu_it_says_what_to_do(tmp_path):
