@@ -36,7 +36,7 @@ def loading_ahead(task: str, then: Callable[[], Any]) -> Iterator[None]:
         return
     path = folder / f"{task}.json"
     with ThreadPoolExecutor(1) as thread:
-        ahead = Ahead({name: thread.submit(_loaded, folder / name, donated) for name, donated in _noted(path)})
+        ahead = Ahead({noted: thread.submit(_loaded, folder / noted[0], noted[1]) for noted in _noted(path)})
         thread.submit(then)
         token = _CURRENT.set(ahead)
         try:
@@ -47,18 +47,23 @@ def loading_ahead(task: str, then: Callable[[], Any]) -> Iterator[None]:
             ahead.note(path)
 
 
-class Ahead:
-    """Programs that are being loaded, by the names of their files, and what was asked for meanwhile."""
+Noted = tuple[str, tuple[int, ...]]
+"""The name of a program's file, and which of its arguments are donated."""
 
-    def __init__(self, programs: dict[str, Future[Any]]) -> None:
+
+class Ahead:
+    """Programs that are being loaded, and what was asked for meanwhile."""
+
+    def __init__(self, programs: dict[Noted, Future[Any]]) -> None:
         self._programs = programs
         self._before = set(programs)
-        self._used: dict[str, list[int]] = {}
+        self._used: dict[Noted, None] = {}  # in their order
 
     def program(self, name: str, donated: list[int]) -> Any:
         """A compiled function of leaves; None: nobody has begun to load it, or it could not be."""
-        self._used[name] = donated
-        loaded = self._programs.pop(name, None)
+        asked = name, tuple(donated)
+        self._used[asked] = None
+        loaded = self._programs.pop(asked, None)
         if loaded is None or loaded.cancel():
             return None
         with contextlib.suppress(Exception):  # what fails here fails again where it is made anew, and is told there
@@ -68,7 +73,7 @@ class Ahead:
         """Write down what was used, in its order, if there was more of it than what is written."""
         if not self._used.keys() <= self._before:
             with contextlib.suppress(OSError), whole_file(path) as file:
-                file.write(json.dumps(list(self._used.items())).encode())
+                file.write(json.dumps(list(self._used)).encode())
 
 
 _CURRENT: ContextVar[Ahead | None] = ContextVar("programs loaded ahead", default=None)
@@ -79,16 +84,16 @@ def current() -> Ahead | None:
     return _CURRENT.get()
 
 
-def _noted(path: Path) -> list[tuple[str, list[int]]]:
-    """File names of programs and which of their arguments are donated; nothing if that is not what the file says."""
+def _noted(path: Path) -> list[Noted]:
+    """What the file says was used; nothing if it says something else."""
     try:
-        noted = [(Path(name).name, [int(n) for n in donated]) for name, donated in json.loads(path.read_bytes())]
-    except (OSError, TypeError, ValueError):
+        noted = [(Path(name).name, tuple(int(n) for n in donated)) for name, donated in json.loads(path.read_bytes())]
+    except (OSError, TypeError, ValueError, OverflowError, RecursionError):
         return []
     return noted[: lowered_files.MOST]
 
 
-def _loaded(path: Path, donated: list[int]) -> jax.stages.Compiled | None:
+def _loaded(path: Path, donated: tuple[int, ...]) -> jax.stages.Compiled | None:
     exported = lowered_files.read(path)
     if exported is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,6 @@ def write(path: Path, exported: jax.export.Exported) -> None:
             old.unlink(missing_ok=True)
 
 
-def jitted(exported: jax.export.Exported, donated: list[int]) -> Any:
+def jitted(exported: jax.export.Exported, donated: Sequence[int]) -> Any:
     """A program as a jitted function of its leaves, of which those of some numbers are donated."""
     return jax.jit(exported.call, donate_argnums=tuple(donated))

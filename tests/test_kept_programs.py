@@ -97,7 +97,15 @@ def test_what_a_task_used_the_last_time_is_loaded_ahead(folder: Path) -> None:
     assert run()
     assert json.loads(noted.read_text()) == [[next(folder.glob("scaled-*")).name, []]]
     assert not run()
-    for damaged in ("", "[[1, 2]]", '[["../scale.json", []]]', '[["scaled-gone", []]]', '{"a": 1}'):
+    for damaged in (
+        "",
+        "[[1, 2]]",
+        '[["../scale.json", []]]',
+        '[["scaled-gone", []]]',
+        '{"a": 1}',
+        '[["a", [1e999]]]',
+        "[" * 99_999,
+    ):
         noted.write_text(damaged)
         assert run()
         assert not run(), damaged

@@ -17,7 +17,7 @@ from click.testing import Result
 
 import dragspace_jax as ds
 from dragspace_jax.cli.main import main
-from dragspace_jax.drag import metric
+from dragspace_jax.drag.metric import model_metric
 from dragspace_jax.inputs import seed_latents
 from dragspace_jax.spaces import PCA
 
@@ -99,22 +99,16 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def measured() -> Iterator[None]:
-    """The metric of the examples' model, kept before they ask for it: with all optimisations it takes half the time.
-
-    Of fewer samples than a reader's, which makes no difference that could be told from chance.
-    """
+def measured() -> None:
+    """The metric of the examples' model, kept before they ask for it: with all optimisations it takes half the time."""
     model = ds.load("critters-dog")
     space = ds.recipe("least-change", model).space
     assert isinstance(space, PCA)
-    samples, metric.SAMPLES = metric.SAMPLES, 2
     jax.config.update("jax_disable_most_optimizations", False)
     try:
-        metric.model_metric(model, space)
+        model_metric(model, space)
     finally:
         jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    metric.SAMPLES = samples
 
 
 def test_the_edits_shown_are_those_of_the_repository() -> None:

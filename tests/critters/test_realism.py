@@ -25,13 +25,13 @@ def _optimised(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_drawing_finds_itself_and_a_mixture_of_two_does_not():
     attributes = entangle(jax.random.normal(jax.random.key(5), (2, LATENT_DIM)))
     drawn = np.asarray(drawing("cat", SIDE)(filled(attributes)).image)[:2]
-    images = np.stack([drawn[0], drawn.mean(0)])
+    images = np.stack([drawn[0], drawn[1], drawn.mean(0)])
     found, errors = nearest_drawing(load_predictor(), "cat", images)
-    assert found.shape == (2, attributes.shape[1])
-    assert errors[0] < 5e-4
-    assert errors[1] > 5e-3
-    redrawn = np.asarray(drawing("cat", SIDE)(filled(found)).image)[:2]
-    np.testing.assert_allclose(np.square(redrawn - images).mean((1, 2, 3)), errors, rtol=0.05, atol=1e-6)
+    assert found.shape == (3, attributes.shape[1])
+    assert errors[:2].max() < 5e-4
+    assert errors[2] > 5e-3
+    redrawn = np.asarray(drawing("cat", SIDE)(filled(found[:2])).image)[:2]
+    np.testing.assert_allclose(np.square(redrawn - drawn).mean((1, 2, 3)), errors[:2], rtol=0.05, atol=1e-6)
 
 
 def test_other_pictures_are_refused():
