@@ -19,8 +19,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 _HEAD = """# How to drag
 
 The options of `dragspace drag` and `dragspace batch` are `--` and the name here, with `-` for `_`; in a line of an
-edits file and in `ds.batch.run` the name is the key. What nobody says, the recipe says: `least-change` (the default),
-`paced`, or `published`, DragGAN's own loop. Written by `scripts/settings_page.py`.
+edits file and in `ds.batch.run` the name is the key. What nobody says, the recipe says: `least-change` (the default)
+or `published`, DragGAN's own loop. Written by `scripts/settings_page.py`.
 
 """
 _LINE = """

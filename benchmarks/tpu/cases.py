@@ -21,11 +21,11 @@ from dragspace_jax.drag.edit import Edit, published_method
 from dragspace_jax.drag.many import DEFAULT_CHUNK
 from dragspace_jax.drag.metric import CELLS
 from dragspace_jax.drag.programs import programs_for
-from dragspace_jax.drag.recipes import complete_settings, complete_space
+from dragspace_jax.drag.recipes import complete_settings
 from dragspace_jax.drag.table import Table
 from dragspace_jax.metrics.change import SIDE
 from dragspace_jax.spaces import PCA, Space, WPlus
-from dragspace_jax.spaces.options import DEFAULT_COMPONENTS, WHITENED_COMPONENTS, SpaceOptions
+from dragspace_jax.spaces.options import DEFAULT_COMPONENTS, WHITENED_COMPONENTS
 from dragspace_jax.spaces.wplus import default_layers
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
@@ -74,11 +74,11 @@ def _edit(case: Case, recipe: str, dtype: Precision) -> Edit:
     """The case's edit by a recipe, in the recipe's space."""
     side, mask = case.side, case.mask
     arrays = {} if mask is None else {"mask": mask}
-    settings = complete_settings(recipe, complete_space(recipe, SpaceOptions()), side, {"dtype": dtype})
+    settings = complete_settings(recipe, side, {"dtype": dtype})
     settings = settings.resolved(case.config, masked=mask is not None)
     space: Space = WPlus(layers=default_layers(case.config.num_ws))
     if settings.method is None:
-        settings = dataclasses.replace(settings, method=published_method(settings, side))
+        settings = dataclasses.replace(settings, method=published_method())
     if recipe != "published":
         space = _basis(case, WHITENED_COMPONENTS if recipe == "least-change" else DEFAULT_COMPONENTS)
     if recipe == "least-change":
@@ -154,9 +154,8 @@ def _lowered(function: Callable[..., Any], devices: Sequence[Any], *arguments: A
 PROGRAMS: Mapping[str, tuple[Maker, Case]] = {
     "drag": (partial(drag, recipe="published"), CASES["512-one"]),
     "least-change": (partial(drag, recipe="least-change"), CASES["512-one"]),
-    "paced": (partial(drag, recipe="paced"), CASES["512-one"]),
     "mask": (partial(drag, recipe="published"), CASES["512-mask"]),
     "generate": (generate, CASES["512-one"]),
     "jacobian": (jacobian, CASES["512-one"]),
 }
-"""By name: the published drag, the default one, the paced one, one with a mask (whole maps), pictures, a Jacobian."""
+"""By name: the published drag, the default one, one with a mask (whole maps), pictures, a Jacobian."""

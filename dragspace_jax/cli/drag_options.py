@@ -26,8 +26,7 @@ def _options() -> list[Callable[..., Any]]:
         default=RECIPES[0],
         show_default=True,
         help="What the rest defaults to. least-change: the change that alters least of the picture, which knows no "
-        "learning rate, momentum, pace, motion radius or mask weight; paced: a loss followed at a steady pace in PCA "
-        "coordinates; published: DragGAN's own loop in W+.",
+        "learning rate, momentum, motion radius or mask weight; published: DragGAN's own loop in W+.",
     )
     spaces = [_space_option(key, option) for key, option in SPACE_OPTIONS.items()]
     return [recipe, *spaces, *(_setting_option(key, SETTINGS[field]) for key, field in SETTING_KEYS.items())]

@@ -18,7 +18,7 @@ from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.region import grown_region
 from dragspace_jax.drag.settings import DragSettings, EditError
-from dragspace_jax.drag.step_sizes import Pace, Rate
+from dragspace_jax.drag.step_sizes import Rate
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.drag.within import prior_arrays
 from dragspace_jax.errors import DragspaceError
@@ -133,7 +133,7 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
         raise EditError(f"settings is {settings!r}; it must be DragSettings(), or None", field="settings")
     space.check(model)
     if settings is None:
-        settings = recipes.settings_for(recipe, space, config.resolution)
+        settings = recipes.complete_settings(recipe, config.resolution)
     handles, targets = _points("handles", request.handles_yx, config), _points("targets", request.targets_yx, config)
     if len(handles) != len(targets):
         raise EditError(f"there are {len(handles)} handles and {len(targets)} targets; every handle needs its target")
@@ -154,7 +154,7 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     if settings.keep_within > 0:
         arrays |= prior_arrays(model, space)
     if settings.method is None:
-        settings = dataclasses.replace(settings, method=published_method(settings, config.resolution))
+        settings = dataclasses.replace(settings, method=published_method())
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:
@@ -191,10 +191,9 @@ def resolved_settings(settings: DragSettings, config: Any, *, region: bool) -> D
     return settings.resolved(config, masked=region and compares_everywhere(settings), region=region)
 
 
-def published_method(settings: DragSettings, side: int) -> Method:
-    """Motion supervision by Adam, at the settings' pace or rate, for images of `side` pixels."""
-    size = Pace(side=side) if settings.pace > 0 else Rate()
-    return Method(objective=MotionSupervision(), direction=Adam(), size=size)
+def published_method() -> Method:
+    """Motion supervision by Adam at the learning rate."""
+    return Method(objective=MotionSupervision(), direction=Adam(), size=Rate())
 
 
 def _points(name: str, points_yx: ArrayLike, config: Any) -> Float32[np.ndarray, "N 2"]:

@@ -1,8 +1,7 @@
 """Recipes of a drag: what everything means that nobody has said.
 
 `least-change` takes the handles to their targets by the change that alters least of the picture (docs/least-change.md).
-`paced` is what came of the study of DragGANSpace (docs/study): principal components of W, little momentum, and steps
-as long as a pace asks for. `published` is the loop of DragGAN as its authors run it.
+`published` is the loop of DragGAN as its authors run it.
 """
 
 from __future__ import annotations
@@ -17,35 +16,31 @@ from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.drag.trust_region import TrustRegion
 from dragspace_jax.spaces import Space
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_record
+from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
-RECIPES = ("least-change", "paced", "published")
+RECIPES = ("least-change", "published")
 DEFAULT_RECIPE = "least-change"
 PUBLISHED = DragSettings()
-PACED = DragSettings(learning_rate=5e-3, momentum=0.3, pace=12.0)
-"""For components of W as they lie in W."""
 LEAST_CHANGE = DragSettings(steps=40, stall=8, radius_track=24.0)
 """For components in standard deviations."""
-_SETTINGS = {"least-change": LEAST_CHANGE, "paced": PACED, "published": PUBLISHED}
+_SETTINGS = {"least-change": LEAST_CHANGE, "published": PUBLISHED}
 _ARRIVED = 0.7  # px of the image, up to 256 px a side, and in proportion above
-_WHITENED_RATE, _FULL_RATE = 8e-2, 3e-3  # in standard deviations; in W and W+
 
-_OF_A_LOSS = ("learning_rate", "momentum", "pace", "radius_motion", "mask_weight")
-_OF_LEAST_CHANGE = ("metric",)
-_USELESS = {"least-change": _OF_A_LOSS, "paced": _OF_LEAST_CHANGE, "published": _OF_LEAST_CHANGE}
+_OF_A_LOSS = ("learning_rate", "momentum", "radius_motion", "mask_weight")
+_USELESS = {"least-change": _OF_A_LOSS, "published": ("metric",)}
 """{recipe: settings it has no use for}."""
 _WHY = {
-    "least-change": "follows no loss; leave it out, or take the recipe paced or published",
-    "paced": "follows a loss; leave it out, or take the recipe least-change",
+    "least-change": "follows no loss; leave it out, or take the recipe published",
     "published": "follows a loss; leave it out, or take the recipe least-change",
 }
 
-_HALF = "half the image's side, at most 128"
 _IN_WORDS = {
-    "least-change": {"feature_block": _HALF, "tolerance": "0.7, or 1/366 of the image's side"},
-    "paced": {"learning_rate": "0.005, whitened 0.08, in W+ and W 0.003", "feature_block": _HALF},
+    "least-change": {
+        "feature_block": "half the image's side, at most 128",
+        "tolerance": "0.7, or 1/366 of the image's side",
+    },
     "published": {},
 }
 """{recipe: {field: what it makes of it}}, where that depends on the space or the network."""
@@ -92,20 +87,9 @@ def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
         _made[key] = Recipe(
             name=name,
             space=make_space(model, options, key[2]),
-            settings=complete_settings(name, options, model.config.resolution),
+            settings=complete_settings(name, model.config.resolution),
         )
     return _made[key]
-
-
-def settings_for(name: str, space: Space, resolution: int) -> DragSettings:
-    """A recipe's settings for another space than its own: the learning rate is in the space's units.
-
-    Raises:
-      EditError: no such recipe.
-    """
-    record = space_record(space)
-    options = SpaceOptions(space="pca" if "components" in record else "w+", whiten=record.get("whiten"))
-    return complete_settings(name, options, resolution)
 
 
 def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
@@ -118,14 +102,11 @@ def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     return options
 
 
-def complete_settings(
-    name: str, options: SpaceOptions, resolution: int, chosen: Mapping[str, Any] | None = None
-) -> DragSettings:
-    """The recipe's settings for a space.
+def complete_settings(name: str, resolution: int, chosen: Mapping[str, Any] | None = None) -> DragSettings:
+    """The recipe's settings.
 
     Args:
       name: of the recipe.
-      options: the space, complete; the learning rate is in its units.
       resolution: of the image.
       chosen: {field: value} of those that are not the recipe's; None counts as absent.
 
@@ -137,10 +118,8 @@ def complete_settings(
     if useless := [field for field in _USELESS[name] if field in named]:
         raise EditError(f"{useless[0]} is of no use to the recipe {name}, which {_WHY[name]}", field=useless[0])
     settings = PUBLISHED
-    block = min(128, max(4, resolution // 2))
-    if name == "paced":
-        settings = dataclasses.replace(PACED, learning_rate=_paced_rate(options), feature_block=block)
     if name == "least-change":
+        block = min(128, max(4, resolution // 2))
         method = Method(objective=PatchTracking(), direction=LeastChange(), size=TrustRegion(side=resolution))
         tolerance = _ARRIVED * max(1.0, resolution / 256)
         settings = dataclasses.replace(LEAST_CHANGE, feature_block=block, tolerance=tolerance, method=method)
@@ -155,7 +134,7 @@ def space_of(chosen: Mapping[str, Any]) -> SpaceOptions:
 def settings_of(chosen: Mapping[str, Any], resolution: int) -> DragSettings:
     """The settings that values by `CHOICE_KEYS` name, and their recipe's. Raises EditError: no such recipe."""
     named = {field: chosen.get(key) for key, field in SETTING_KEYS.items()}
-    return complete_settings(chosen["recipe"], space_of(chosen), resolution, named)
+    return complete_settings(chosen["recipe"], resolution, named)
 
 
 def default_in_words(field: str) -> str:
@@ -183,12 +162,3 @@ def _words(name: str, settings: DragSettings, field: str) -> str:
 def _check(name: str) -> None:
     if name not in RECIPES:
         raise EditError(f"recipe is {name!r}; it must be {' or '.join(RECIPES)}", field="recipe")
-
-
-def _paced_rate(options: SpaceOptions) -> float:
-    """The learning rate to begin with; between W's units and standard deviations the rates go over by the power."""
-    if options.basis is None and options.space != "pca":
-        return _FULL_RATE
-    power = options.whiten or 0.0
-    power = power if 0.0 <= power <= 1.0 else 0.0  # it is refused where the space is made
-    return _WHITENED_RATE**power * PACED.learning_rate ** (1.0 - power)

@@ -115,13 +115,6 @@ class DragSettings:
         1e-3, "Learning rate of Adam, in units of the space's coordinates.", key="lr", above=0.0
     )
     momentum: float = _setting(0.9, "Of Adam: its beta 1.", least=0.0, below=1.0, static=True)
-    pace: float = _setting(
-        0.0,
-        "By how much the farthest handle shall come nearer in an iteration; steps are lengthened or shortened to keep "
-        "it; 0: they are not.",
-        unit=_PX,
-        least=0.0,
-    )
     steps: int = _setting(300, "The most iterations.", whole=True, above=0)
     tolerance: float | None = _setting(
         None,
@@ -176,7 +169,7 @@ class DragSettings:
     )
 
     method: Any = None
-    """A `Method` of your own; None: motion supervision by Adam, at the pace or else at the rate."""
+    """A `Method` of your own; None: motion supervision by Adam at the learning rate."""
 
     def resolved(self, config: Config, *, masked: bool = False, region: bool = False) -> DragSettings:
         """These settings, checked, with what depends on the network filled in for edits with or without masks, regions.

@@ -1,4 +1,4 @@
-"""Step sizes of a drag that accept every step: a rate, a rate on a schedule, a pace in pixels."""
+"""Step sizes of a drag that accept every step: a rate, and what the study compares with it, a schedule and a pace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int32
 
 from dragspace_jax.drag.method import Limits
-from dragspace_jax.drag.settings import PUBLISHED_SIDE
 from dragspace_jax.drag.state import DragState, Lanes, Point, per_lane
 
 
@@ -59,7 +58,7 @@ class Schedule(Rate):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pace(Rate):
-    """Steps as long as they must be for handles to come nearer by the settings' `pace` in an iteration.
+    """Steps as long as they must be for handles to come nearer by a pace; what it brought, docs/study says.
 
     One step in latents moves some handles by ten pixels and others by none, but what it will do can be said before it
     is taken. The least of the motion loss is known: it is zero once the features have moved by the pixel that it pulls
@@ -67,15 +66,15 @@ class Pace(Rate):
     about that share of the pixel. On the embedded models handles then go 0.8 of what is said, in the median.
 
     Attributes:
-      side: of the image, pixels (static); the pace is in pixels of a 512 px image.
+      pace: pixels of the image by which the farthest handle shall come nearer in an iteration.
     """
 
-    side: int = dataclasses.field(metadata={"static": True})
+    pace: float | jax.Array
 
     def limits(self, lanes: Lanes, point: Point, size: None, iteration: Int32[Array, " B={lanes.count}"]) -> Limits:
         """The learning rate, and by how much the motion loss falls where the handles move at the pace."""
         lane, far = lanes.handles.lane, point.progress.distances
-        pace = jnp.asarray(lanes.settings.pace)[lane] * (self.side / PUBLISHED_SIDE)
+        pace = jnp.broadcast_to(jnp.asarray(self.pace), (lanes.count,))[lane]
         pulled = jnp.minimum(far, 1.0)
         descent = point.terms.value * jnp.minimum(pace, far) / jnp.where(pulled > 0, pulled, 1.0)
         return Limits(rate=jnp.asarray(lanes.settings.learning_rate), descent=per_lane(descent, lane, lanes.count))

@@ -91,7 +91,7 @@ class SpaceOptions:
             "Measure a basis's coordinates, and so the learning rate, in standard deviations to this power: 0 in units "
             "of W, 1 in standard deviations.",
             "number",
-            "1; paced and published: 0, or as the basis says",
+            "1; published: 0, or as the basis says",
         ),
     )
 

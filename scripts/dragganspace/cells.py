@@ -41,7 +41,8 @@ class Cell:
       power: of the whitening.
       fine: stop at `FINE` px instead of the published tolerance.
       slow_down: distance of the handle to its target below which the rate falls in proportion; 0: it does not.
-      pace, radius: as in `DragSettings` (`radius_track`); all three in pixels of the 128 px image.
+      pace: pixels by which the handle shall come nearer in an iteration; 0: steps are as long as the rate makes them.
+      radius: `radius_track`; all three in pixels of the 128 px image.
       rate, momentum: as in `DragSettings`.
       half_life: iterations in which the rate halves; 0: it stays.
       solver: `adam`, a second moment a coordinate, or `adam-norm`, one for all.
@@ -80,8 +81,8 @@ class Cell:
     @property
     def program(self) -> tuple[object, ...]:
         """Cells that share it run in one compiled program."""
-        scheduled = bool(self.slow_down or self.half_life)
-        return self.space, self.layers, self.components, self.solver, self.momentum, self.radius, self.block, scheduled
+        sized = bool(self.slow_down or self.half_life), bool(self.pace)
+        return self.space, self.layers, self.components, self.solver, self.momentum, self.radius, self.block, sized
 
     @property
     def contender(self) -> tuple[object, ...]:
@@ -97,16 +98,15 @@ class Cell:
         return DragSettings(
             learning_rate=self.rate,
             momentum=self.momentum,
-            pace=self.pace * PUBLISHED_SIDE / config.resolution,
             feature_block=self.block,
-            method=self._method(config.resolution),
+            method=self._method(),
             radius_track=self.radius * PUBLISHED_SIDE / config.resolution,
             steps=CAP,
             tolerance=FINE if self.fine else None,
         ).resolved(config)
 
-    def _method(self, side: int) -> Method | None:
-        """What the settings do not name, for images of `side` pixels; None: they name all of it.
+    def _method(self) -> Method | None:
+        """What the settings do not name; None: they name all of it.
 
         Raises:
           ValueError: a pace and a schedule; each says by itself how far to go.
@@ -114,10 +114,10 @@ class Cell:
         scheduled = bool(self.slow_down or self.half_life)
         if scheduled and self.pace:
             raise ValueError(f"{self.key} has a pace and a schedule; a cell has one of them at most")
-        if self.solver == "adam" and not scheduled:
+        if self.solver == "adam" and not scheduled and not self.pace:
             return None
         direction = AdamNorm() if self.solver == "adam-norm" else Adam()
-        size = Pace(side=side) if self.pace else Rate()
+        size = Pace(pace=self.pace) if self.pace else Rate()
         if scheduled:
             size = Schedule(half_life=self.half_life, slow_down=self.slow_down)
         return Method(objective=MotionSupervision(), direction=direction, size=size)

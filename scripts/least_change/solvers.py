@@ -58,7 +58,6 @@ class Solver:
 SOLVERS = (
     Solver(name="nothing", recipe=""),
     Solver(name="published", recipe="published"),
-    Solver(name="paced", recipe="paced"),
     Solver(name="least change", recipe="least-change"),
     Solver(name="least change, published tolerance", recipe="least-change", tolerance=stop_distance(128)),
     Solver(name="published, true region as mask", recipe="published", may_change="region"),

@@ -33,7 +33,7 @@ def test_settings_have_the_options_names() -> None:
     assert line.id == "a"
     assert line.settings == {"steps": 5, "lr": 1.0, "space": "pca", "shared": True, "engine": "whole"}
     assert (line.mask, line.invert_mask) == ("m.png", False)
-    solver = {"momentum": 0.5, "pace": 60.0, "tolerance": 1.0, "engine": "window", "dtype": "bfloat16"}
+    solver = {"momentum": 0.5, "tolerance": 1.0, "engine": "window", "dtype": "bfloat16"}
     basis = {"basis": "dog.npz", "whiten": 1.0, "shared": False}
     assert parse_line(raw(**solver, **basis), 32).settings == {**solver, **basis}
 

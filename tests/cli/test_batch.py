@@ -20,7 +20,7 @@ from dragspace_jax.viz.sheets import contact_sheet
 from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]
-QUICK = ("--recipe", "paced", "--steps", 4, "--lr", 0.05, "--lanes", 2)
+QUICK = ("--recipe", "published", "--space", "pca", "--steps", 4, "--lr", 0.05, "--lanes", 2)
 
 
 def test_it_writes_the_whole_folder(
@@ -74,7 +74,8 @@ def test_it_writes_the_whole_folder(
     assert 0 < summary["this_run"]["occupancy"] <= 1
     assert summary["settings"]["learning_rate"] == 0.05
     assert summary["space"] == {"name": "pca", "layers": 6, "components": 16, "whiten": 0.0, "shared": False}
-    assert (summary["recipe"], summary["settings"]["pace"], summary["engine_with_mask"]) == ("paced", 12.0, "whole")
+    assert (summary["recipe"], summary["settings"]["momentum"]) == ("published", 0.9)
+    assert summary["engine_with_mask"] == "whole"
     assert summary["fingerprint"] == fingerprint(tiny_generator)
     assert summary["this_run"]["lanes"] == 2
     assert summary["whole_job"]["runs"] == 1
@@ -235,14 +236,14 @@ def test_other_spaces_do_not_take_over_what_belongs_to_the_pca(
         (("--model", "nowhere"), "unknown model 'nowhere'"),
         (("--lanes", "many"), "'many' is neither auto nor a whole number"),
         (("--lanes", 0), "'0' is neither auto"),
-        (("--recipe", "paced", "--lr", -1), "--lr is -1.0; it must be a finite number above 0"),
+        (("--recipe", "published", "--lr", -1), "--lr is -1.0; it must be a finite number above 0"),
         (("--layers", 9), "layers is 9"),
         (("--psi", "nan"), "--psi nan"),
         (("--label", 1), "no classes"),
         (("--resume", "--overwrite"), "either --resume or --overwrite"),
         (("--sort", "quality", "--pictures", "none"), "--sort orders the sheet of pictures"),
         (
-            ("--recipe", "paced", "--radius-motion", 1000000),
+            ("--recipe", "published", "--radius-motion", 1000000),
             "--radius-motion is 1000000.0; a patch larger than the image",
         ),
     ],

@@ -25,7 +25,7 @@ from tests.batch.faults import Disk, full_from
 
 Run = Callable[..., Result]
 POINTS = ("--handles", "12,14", "--targets", "20,14")
-QUICK = ("--recipe", "paced", "--steps", 8, "--lr", 0.05)
+QUICK = ("--recipe", "published", "--space", "pca", "--steps", 8, "--lr", 0.05)
 
 
 BASIS = PCA(mean=jnp.zeros(16), components=jnp.eye(16)[:4], variance=jnp.arange(4.0, 0.0, -1.0), scale=jnp.ones(4))
@@ -61,8 +61,8 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
     latents = kept["ws"]
     np.testing.assert_array_equal(latents[6:], kept["start"][6:])
     assert np.abs(latents[:6] - kept["start"][:6]).max() > 1e-3
-    assert record["space"]["name"] == "pca"  # the paced recipe
-    assert (record["recipe"], record["settings"]["pace"], record["settings"]["feature_block"]) == ("paced", 12.0, 16)
+    assert record["space"]["name"] == "pca"
+    assert (record["recipe"], record["settings"]["feature_block"]) == ("published", 32)
     assert None not in record["settings"].values()
     assert trace["handles"].shape == (steps, 1, 2)
     assert trace["handles"][0, 0].tolist() == [12.0, 14.0]
@@ -242,7 +242,7 @@ def _bad_files(folder: Path) -> None:
         (("--basis", "missing.npz"), "does not exist"),
         (("--basis", "text.png"), "cannot be read"),
         (("--momentum", 1), "--momentum is 1.0; it must be a finite number from 0 below 1"),
-        (("--pace", -1), "--pace is -1.0; it must be a finite number from 0"),
+        (("--pace", 3), "No such option"),
         (("--tolerance", 0), "--tolerance is 0.0; it must be a finite number above 0"),
         (("--solver", "adam"), "No such option"),
         (("--feature-block", 128), "--feature-block: feature block 128"),

@@ -84,7 +84,7 @@ def test_lines_of_a_batch_name_bases(
         edit(id="many", basis="pca.npz", components=9),
     )
     command = ("batch", edits, "--model", tiny_folder, "--out", tmp_path / "out", "--pictures", "none")
-    chosen = ("--recipe", "paced", "--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--stall", 7)
+    chosen = ("--recipe", "published", "--basis", tmp_path / "edits" / "pca.npz", "--components", 2, "--stall", 7)
     result = dragspace(*command, *chosen)
     assert result.exit_code == 0, result.output
     ran: dict[str, EditRequest] = {request.id: request for request in instant.ran}
@@ -99,7 +99,7 @@ def test_lines_of_a_batch_name_bases(
     settings = {name: request.settings or DragSettings() for name, request in ran.items()}
     assert {each.stall for each in settings.values()} == {7}
     assert (settings["other"].momentum, settings["other"].tolerance) == (0.5, 1.0)
-    assert (settings["w"].momentum, settings["w"].learning_rate, settings["w"].pace) == (0.3, 3e-3, 12.0)
+    assert (settings["w"].momentum, settings["w"].learning_rate) == (0.9, 1e-3)
     found = records(tmp_path / "out")
     for name, reason in {
         "missing": "does not exist", "nul": "null", "long": "too long", "contradiction": "basis belongs to",

@@ -123,10 +123,10 @@ def test_a_full_disk_is_one_line_whoever_says_it(dragspace, tmp_path, monkeypatc
 
 
 def test_fields_of_the_library_become_options():
-    error = DragspaceError("radius is 3; `pace` and `lr` are near pace", field="pace learning_rate lr unknown")
+    error = DragspaceError("radius is 3; `stall` and `lr` are near stall", field="stall learning_rate lr unknown")
     with pytest.raises(click.ClickException) as caught, user_errors():
         raise error
-    assert caught.value.message == "--lr: radius is 3; --pace and --lr are near pace"
+    assert caught.value.message == "--lr: radius is 3; --stall and --lr are near stall"
     with pytest.raises(click.ClickException) as caught, user_errors():
         raise DragspaceError("feature_block is 3, not feature_blocks", field="feature_block")
     assert caught.value.message == "--feature-block is 3, not feature_blocks"

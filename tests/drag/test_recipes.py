@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import jax
+import numpy as np
 import pytest
 
 import dragspace_jax as ds
 from dragspace_jax.drag import recipes
 from dragspace_jax.drag.recipes import complete_settings, recipe, settings_of, space_of
-from dragspace_jax.spaces.options import SpaceOptions, make_space
+from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2.generator import Generator
 
 
-def test_paced_moves_along_components_at_a_pace(tiny_generator: Generator) -> None:
-    paced = ds.recipe("paced", tiny_generator)
-    assert isinstance(paced.space, ds.PCA)
-    assert (paced.space.layers, paced.space.components.shape) == (6, (16, 16))
-    settings = paced.settings
-    assert (settings.learning_rate, settings.momentum, settings.pace) == (5e-3, 0.3, 12.0)
-    assert settings.feature_block == 16
+def test_least_change_moves_along_components_in_deviations(tiny_generator: Generator) -> None:
+    known = ds.recipe("least-change", tiny_generator)
+    assert isinstance(known.space, ds.PCA)
+    assert (known.space.layers, known.space.components.shape) == (6, (16, 16))
+    scale, variance = np.asarray(known.space.scale), np.asarray(known.space.variance)
+    np.testing.assert_allclose(scale, np.sqrt(variance), rtol=1e-5)
+    assert (known.settings.tolerance, known.settings.feature_block) == (0.7, 16)
 
 
 def test_published_is_the_published_loop(tiny_generator: Generator) -> None:
@@ -28,8 +29,8 @@ def test_published_is_the_published_loop(tiny_generator: Generator) -> None:
 
 
 @pytest.mark.parametrize(("resolution", "block"), [(32, 16), (128, 64), (256, 128), (512, 128), (1024, 128)])
-def test_paced_follows_half_the_images_side_at_most_the_published_block(resolution: int, block: int) -> None:
-    assert complete_settings("paced", SpaceOptions(space="pca"), resolution).feature_block == block
+def test_least_change_follows_half_the_images_side_at_most_the_published_block(resolution: int, block: int) -> None:
+    assert complete_settings("least-change", resolution).feature_block == block
 
 
 def test_a_recipe_is_what_the_commands_take_when_nothing_is_said(tiny_generator: Generator) -> None:
@@ -43,43 +44,30 @@ def test_a_recipe_is_what_the_commands_take_when_nothing_is_said(tiny_generator:
 
 
 def test_a_second_call_costs_nothing(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = recipe("paced", tiny_generator)
+    first = recipe("least-change", tiny_generator)
     monkeypatch.setattr(recipes, "make_space", lambda *_: pytest.fail("made again"))
-    assert recipe("paced", tiny_generator) is first
+    assert recipe("least-change", tiny_generator) is first
 
 
 def test_mistakes_are_named(tiny_generator: Generator) -> None:
-    with pytest.raises(ds.DragspaceError, match="recipe is 'fast'; it must be least-change or paced or published"):
+    with pytest.raises(ds.DragspaceError, match="recipe is 'fast'; it must be least-change or published"):
         recipe("fast", tiny_generator)
     with pytest.raises(ds.DragspaceError, match="label 1: the model has no classes"):
-        recipe("paced", tiny_generator, label=1)
+        recipe("least-change", tiny_generator, label=1)
     assert recipe("published", tiny_generator, label=1).space == ds.WPlus(layers=6)
 
 
-@pytest.mark.parametrize("field", ["learning_rate", "momentum", "pace", "radius_motion", "mask_weight"])
+@pytest.mark.parametrize("field", ["learning_rate", "momentum", "radius_motion", "mask_weight"])
 def test_least_change_refuses_what_only_a_loss_needs(field: str) -> None:
     with pytest.raises(ds.DragspaceError, match=f"{field} is of no use to the recipe least-change"):
-        complete_settings("least-change", SpaceOptions(space="pca"), 128, {field: 0.5})
+        complete_settings("least-change", 128, {field: 0.5})
 
 
-@pytest.mark.parametrize("name", ["paced", "published"])
-def test_what_follows_a_loss_refuses_a_metric(name: str) -> None:
-    with pytest.raises(ds.DragspaceError, match=f"metric is of no use to the recipe {name}, which follows a loss"):
-        complete_settings(name, SpaceOptions(space="pca"), 128, {"metric": "model"})
+def test_what_follows_a_loss_refuses_a_metric() -> None:
+    with pytest.raises(ds.DragspaceError, match="metric is of no use to the recipe published, which follows a loss"):
+        complete_settings("published", 128, {"metric": "model"})
 
 
-@pytest.mark.parametrize(
-    ("options", "rate"),
-    [
-        ({"space": "pca"}, 5e-3),
-        ({"space": "pca", "whiten": 1.0}, 8e-2),
-        ({"space": "pca", "whiten": 0.5}, 2e-2),
-        ({"space": "w+"}, 3e-3),
-        ({"space": "w"}, 3e-3),
-        ({"basis": "some.npz"}, 5e-3),
-    ],
-)
-def test_the_paced_rate_is_in_the_spaces_units(options: dict[str, object], rate: float) -> None:
-    settings = complete_settings("paced", SpaceOptions(**options), 128, {"steps": 7, "momentum": None})  # type: ignore[arg-type]
-    assert settings.learning_rate == pytest.approx(rate)
-    assert (settings.steps, settings.momentum) == (7, 0.3)
+def test_what_is_not_said_is_the_recipe_s() -> None:
+    settings = complete_settings("published", 128, {"steps": 7, "momentum": None})
+    assert (settings.steps, settings.momentum, settings.learning_rate) == (7, 0.9, 1e-3)

@@ -11,7 +11,6 @@ from dragspace_jax.drag import DragSettings, EditError, EditRequest, drag_one, m
 from dragspace_jax.drag.recipes import complete_settings
 from dragspace_jax.drag.region import GROWTH, box_region, grown_region, label_region
 from dragspace_jax.spaces import WPlus
-from dragspace_jax.spaces.options import SpaceOptions
 from dragspace_jax.stylegan2 import Generator
 
 SIDE = 128
@@ -134,7 +133,7 @@ def test_a_region_is_dragged_as_the_complement_of_what_it_grows_to(tiny_generato
     ws = np.random.default_rng(0).standard_normal((8, 16)).astype(np.float32)
     region = box_region((8, 8, 8, 8), 32)
     grown = grown_region(region, HANDLE, TARGET)
-    how = {"space": WPlus(), "settings": complete_settings("published", SpaceOptions(space="w+"), 32, {"steps": 4})}
+    how = {"space": WPlus(), "settings": complete_settings("published", 32, {"steps": 4})}
     named = drag_one(tiny_generator, ws, HANDLE, TARGET, region=region, **how)
     masked = drag_one(tiny_generator, ws, HANDLE, TARGET, mask=~grown, **how)
     free = drag_one(tiny_generator, ws, HANDLE, TARGET, **how)

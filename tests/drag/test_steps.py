@@ -22,7 +22,7 @@ from .points import lanes_of, point_at
 
 def limits(size: StepSize, far: list[float], motion: list[float] | None = None, done: list[int] | None = None) -> Any:
     """For three lanes with a handle each, at these distances and with these motion losses."""
-    settings = DragSettings(learning_rate=jnp.full(3, 0.1), pace=jnp.full(3, 4.0))  # type: ignore[arg-type]
+    settings = DragSettings(learning_rate=jnp.full(3, 0.1))  # type: ignore[arg-type]
     point = point_at(jnp.array(far), terms=ByHandle(jnp.array([2.0] * 3 if motion is None else motion)))
     iteration = jnp.array([0, 0, 0] if done is None else done, jnp.int32)
     return size.limits(lanes_of(settings, jnp.zeros((3, 1))), point, None, iteration)
@@ -44,11 +44,10 @@ def test_the_rate_falls_with_time_and_near_the_target() -> None:
 
 def test_what_is_wanted_of_a_pace() -> None:
     """The motion loss falls by so much of itself as the handle is to go of the pixel that it is pulled."""
-    np.testing.assert_allclose(limits(Pace(side=512), [50.0] * 3).descent, [8.0] * 3)
-    np.testing.assert_allclose(limits(Pace(side=128), [50.0] * 3).descent, [2.0] * 3)  # the pace is of a 512 px image
+    np.testing.assert_allclose(limits(Pace(pace=4.0), [50.0] * 3).descent, [8.0] * 3)
     # No farther than the target; below 1 px the loss pulls by what is left.
-    np.testing.assert_allclose(limits(Pace(side=512), [3.0, 1.0, 0.5]).descent, [6.0, 2.0, 2.0])
-    np.testing.assert_array_equal(limits(Pace(side=512), [9.0, 1.0, 0.0], [0.0, 1.0, 0.0]).descent, [0.0, 1.0, 0.0])
+    np.testing.assert_allclose(limits(Pace(pace=4.0), [3.0, 1.0, 0.5]).descent, [6.0, 2.0, 2.0])
+    np.testing.assert_array_equal(limits(Pace(pace=4.0), [9.0, 1.0, 0.0], [0.0, 1.0, 0.0]).descent, [0.0, 1.0, 0.0])
 
 
 def test_a_step_is_stretched_to_the_pace() -> None:
@@ -74,7 +73,7 @@ def propose(lanes: Lanes, point: Point, descent: jax.Array | None) -> np.ndarray
     ("change", "message"),
     [
         ({"momentum": 1.0}, "momentum is 1.0; it must be a finite number from 0 below 1"),
-        ({"pace": -1.0}, "pace is -1.0"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0"),
         ({"tolerance": 0.0}, "tolerance is 0.0; it must be a finite number above 0"),
         ({"steps": True}, "steps is True; it must be a whole number above 0"),
         ({"radius_track": 513.0}, "radius_track is 513.0; a patch larger than the image"),

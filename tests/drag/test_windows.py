@@ -17,7 +17,6 @@ from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.networks import nearer
 from dragspace_jax.spaces import WPlus
-from dragspace_jax.spaces.options import SpaceOptions
 from dragspace_jax.stylegan2.config import Architecture, GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.network import PreparedSynthesis, make_plan
@@ -191,7 +190,7 @@ def test_one_drag_as_accelerators_run_it(recipe: str, monkeypatch: pytest.Monkey
     model = random_generator(64)
     ws = np.random.RandomState(3).randn(model.config.num_ws, model.config.w_dim)
     steps = {"learning_rate": 0.02} if recipe == "published" else {}
-    chosen = recipes.complete_settings(recipe, SpaceOptions(space="w+"), 64, {"steps": 6, **steps})
+    chosen = recipes.complete_settings(recipe, 64, {"steps": 6, **steps})
     edit = {"space": WPlus(), "settings": dataclasses.replace(chosen, engine="window")}
 
     def drag() -> DragResult:
