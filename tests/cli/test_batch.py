@@ -111,7 +111,7 @@ def test_an_edit_ends_as_it_does_alone(dragspace: Run, tiny_folder: Path, tmp_pa
     edits = write(tmp_path / "edits.jsonl", edit(id="a"), edit(id="b", seed=5))
     dragspace("batch", edits, "--model", tiny_folder, "--out", tmp_path / "many", "--pictures", "after", *QUICK)
     alone = dragspace(
-        "drag", "--model", tiny_folder, "--seed", 3, "--handles", "12,14", "--targets", "20,14", *QUICK[:6],
+        "drag", "--model", tiny_folder, "--seed", 3, "--handles", "12,14", "--targets", "20,14", *QUICK[:8],
         "--out", tmp_path / "one", "--pictures", "final",
     )  # fmt: skip
     assert alone.exit_code == 0, alone.output

@@ -25,7 +25,7 @@ from tests.batch.faults import Disk, full_from
 
 Run = Callable[..., Result]
 POINTS = ("--handles", "12,14", "--targets", "20,14")
-QUICK = ("--recipe", "published", "--space", "pca", "--steps", 8, "--lr", 0.05)
+QUICK = ("--recipe", "published", "--steps", 8, "--lr", 0.05)
 
 
 BASIS = PCA(mean=jnp.zeros(16), components=jnp.eye(16)[:4], variance=jnp.arange(4.0, 0.0, -1.0), scale=jnp.ones(4))
@@ -61,7 +61,7 @@ def test_it_writes_the_whole_folder(dragspace: Run, tiny_folder: Path, tmp_path:
     latents = kept["ws"]
     np.testing.assert_array_equal(latents[6:], kept["start"][6:])
     assert np.abs(latents[:6] - kept["start"][:6]).max() > 1e-3
-    assert record["space"]["name"] == "pca"
+    assert record["space"] == {"name": "w+", "layers": 6}
     assert (record["recipe"], record["settings"]["feature_block"]) == ("published", 32)
     assert None not in record["settings"].values()
     assert trace["handles"].shape == (steps, 1, 2)
