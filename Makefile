@@ -30,7 +30,7 @@ test-most: $(INSTALLED_DEV)
 	XLA_FLAGS="$(WHOLE) --xla_cpu_use_fusion_emitters=false" $(PYTEST) --numprocesses 2 $(addprefix --ignore ,$(APART))
 
 test-apart: $(INSTALLED_DEV)
-	XLA_FLAGS="$(WHOLE)" $(PYTEST) --numprocesses 1 $(APART)
+	XLA_FLAGS="$(WHOLE)" $(BIN)/python -m pytest $(APART)
 
 # In a folder of its own: JAX would look for a TPU, and complain, wherever it finds the compiler.
 tpu: $(INSTALLED_DEV)
