@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = str(config.cache.mkdir("jax-compiled"))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder  # for the processes that tests start
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 # Tracing makes millions of objects that hold each other; looking through all of them, and through what is imported, for
