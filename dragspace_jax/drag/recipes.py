@@ -11,13 +11,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from dragspace_jax.biggan import BigGAN
 from dragspace_jax.drag.least_change import LeastChange
 from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.drag.trust_region import TrustRegion
 from dragspace_jax.spaces import Space
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_record
+from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceName, SpaceOptions, make_space, space_record
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
 
@@ -74,19 +75,19 @@ class Recipe:
 _made: dict[tuple[str, str, int | None], Recipe] = {}
 
 
-def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
+def recipe(name: str, model: Generator | BigGAN, *, label: int | None = None) -> Recipe:
     """A recipe for a model. Its basis is fitted once and kept in the user's cache; a second call costs nothing.
 
     Args:
       name: of `RECIPES`.
-      model: the generator.
+      model: the generator; of a BigGAN z moves.
       label: class of the images, for a model with classes: the basis is one of theirs.
 
     Raises:
       EditError: no such recipe.
       InputError: the label does not fit the model.
     """
-    options = complete_space(name, SpaceOptions())
+    options = space_of(family_choices({"recipe": name}, model))
     key = (name, fingerprint(model), label if options.fits else None)
     if key not in _made:
         _made[key] = Recipe(
@@ -104,7 +105,8 @@ def settings_for(name: str, space: Space, resolution: int) -> DragSettings:
       EditError: no such recipe.
     """
     record = space_record(space)
-    options = SpaceOptions(space="pca" if "components" in record else "w+", whiten=record.get("whiten"))
+    known: SpaceName = "pca" if "components" in record else "z" if record["name"] == "z" else "w+"
+    options = SpaceOptions(space=known, whiten=record.get("whiten"))
     return complete_settings(name, options, resolution)
 
 
@@ -147,6 +149,12 @@ def complete_settings(
     return dataclasses.replace(settings, **named)
 
 
+def family_choices(chosen: Mapping[str, Any], model: Generator | BigGAN) -> dict[str, Any]:
+    """Values by `CHOICE_KEYS`, with the space of the model's family where they name none: a BigGAN has its z alone."""
+    named = chosen.get("space") is not None or chosen.get("basis") is not None
+    return {**chosen} if named or not isinstance(model, BigGAN) else {**chosen, "space": "z"}
+
+
 def space_of(chosen: Mapping[str, Any]) -> SpaceOptions:
     """The space that values by `CHOICE_KEYS` name, their recipe's if none. Raises EditError: no such recipe."""
     return complete_space(chosen["recipe"], SpaceOptions(**{key: chosen.get(key) for key in SPACE_OPTIONS}))
@@ -187,6 +195,8 @@ def _check(name: str) -> None:
 
 def _paced_rate(options: SpaceOptions) -> float:
     """The learning rate to begin with; between W's units and standard deviations the rates go over by the power."""
+    if options.space == "z":
+        return _WHITENED_RATE  # z is in standard deviations
     if options.basis is None and options.space != "pca":
         return _FULL_RATE
     power = options.whiten or 0.0

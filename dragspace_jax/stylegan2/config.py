@@ -143,6 +143,11 @@ class GeneratorConfig(_NetworkConfig):
     mapping_lr_multiplier: float = 0.01
 
     @property
+    def has_windows(self) -> bool:
+        """Whether features can be had near points alone: convolutions are local."""
+        return True
+
+    @property
     def num_ws(self) -> int:
         """Number L of w vectors: 2·log2(resolution) − 2."""
         return 2 * len(self.block_resolutions)
