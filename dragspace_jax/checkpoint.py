@@ -275,20 +275,25 @@ def load_model(model: str | Path) -> Generator | BigGAN:
     return build_generator(card.generator, values)
 
 
+def stylegan2_config(model: str | Path) -> GeneratorConfig:
+    """The architecture of a StyleGAN2. Raises ModelError as `read_card`, and for a model of another family."""
+    config = read_card(model).generator
+    if isinstance(config, BigGANConfig):
+        raise ModelError(
+            f"{model} is a BigGAN, and a StyleGAN2 is needed here: a BigGAN has no W. `load_model` opens it in Python; "
+            "the commands generate, inspect and drag take it"
+        )
+    return config
+
+
 def load(model: str | Path) -> Generator:
     """Open a StyleGAN2 by its folder's path or an embedded name (`critters-dog`, `critters-cat`), as float32.
 
     Raises:
       ModelError: unknown name, a folder that is not whole, or a model of another family.
     """
-    if isinstance(read_card(model).generator, BigGANConfig):
-        raise ModelError(
-            f"{model} is a BigGAN, and a StyleGAN2 is needed here: a BigGAN has no W. `load_model` opens it in Python; "
-            "the commands generate, inspect and drag take it"
-        )
-    opened = load_model(model)
-    assert isinstance(opened, Generator)
-    return opened
+    config = stylegan2_config(model)
+    return build_generator(config, _restore(resolve(model), "generator", read_card(model).files))
 
 
 def load_discriminator(model: str | Path) -> Discriminator:

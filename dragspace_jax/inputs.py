@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import overload
 
 import jax
 import jax.numpy as jnp
@@ -161,6 +162,14 @@ def read_several_latents(path: str | Path, model: Generator | BigGAN) -> Latents
         raise InputError(f"latents {path}: z, class_embedding and statistics are of different numbers of images")
     rows = [found] if one else [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(counts.pop())]
     return stacked([model.check_latents(row) for row in rows])
+
+
+@overload
+def read_latents(path: str | Path, model: Generator) -> Latents: ...
+
+
+@overload
+def read_latents(path: str | Path, model: BigGAN) -> BigGANLatents: ...
 
 
 def read_latents(path: str | Path, model: Generator | BigGAN) -> Latents | BigGANLatents:

@@ -20,7 +20,7 @@ def seed_to_z(seed: int, z_dim: int, truncation: float = 1.0) -> Float32[np.ndar
     from scipy.stats import truncnorm  # takes long to import, and only this needs it
 
     state = np.random.RandomState(seed)
-    drawn = truncnorm.rvs(-_CUT, _CUT, size=(1, z_dim), random_state=state).astype(np.float32)
+    drawn = np.asarray(truncnorm.rvs(-_CUT, _CUT, size=(1, z_dim), random_state=state), np.float32)
     return np.float32(truncation) * drawn
 
 

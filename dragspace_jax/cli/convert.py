@@ -28,7 +28,8 @@ def convert(source: Path, out: Path, force: bool, with_discriminator: bool) -> N
     """Turn the checkpoint SOURCE into the model folder OUT.
 
     SOURCE is an NVlabs pickle (StyleGAN2 in PyTorch or TensorFlow), a .pt of rosinality's StyleGAN2, or a folder of
-    pytorch-pretrained-biggan (BigGAN-deep; config.json and pytorch_model.bin); which of them, the files tell. Nothing that stands in it is run, and neither PyTorch nor TensorFlow is needed.
+    pytorch-pretrained-biggan (BigGAN-deep; config.json and pytorch_model.bin); which of them, the files tell. Nothing
+    that stands in it is run, and neither PyTorch nor TensorFlow is needed.
     """
     start = time.perf_counter()
     told = Console(stderr=True).status(f"converting {escape(source.name)}")

@@ -94,6 +94,7 @@ def species_of(card: ModelCard, label: int | None = None) -> str | None:
     """
     kinds = card.source.get("kinds")
     number = label or 0
-    listed = isinstance(kinds, list) and 0 <= number < len(kinds)
-    species = kinds[number] if listed else card.source.get("kind")
+    species = card.source.get("kind")
+    if isinstance(kinds, list) and 0 <= number < len(kinds):
+        species = kinds[number]
     return species if card.generator.resolution == SIDE and species in KINDS else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import jax
 import numpy as np
@@ -102,7 +103,8 @@ def segment_region(
     """
     names = [names] if isinstance(names, str) else list(names)
     check_names(names)
-    one = jax.tree.map(lambda leaf: leaf[None], model.check_latents(latents))
+    given: Any = latents  # of the family that the model is of, or it says so
+    one = jax.tree.map(lambda leaf: leaf[None], model.check_latents(given))
     return named_region(seen_segments(model, one)[0], names)
 
 

@@ -58,15 +58,14 @@ def test_drag_and_what_it_leaves(dragspace, tiny, tiny_biggan, tmp_path):
     np.testing.assert_array_equal(kept["class_embedding"], start.class_embedding)
     assert trace["latents"].shape == (record["steps"], 6)
 
-    pictures = dragspace(
-        "generate", "--model", tiny, "--latents", tmp_path / "latents.npz", "--out", tmp_path / "after"
-    )
+    latents = tmp_path / "latents.npz"
+    pictures = dragspace("generate", "--model", tiny, "--latents", latents, "--out", tmp_path / "after")
     assert pictures.exit_code == 0, pictures.output
     after, again = (np.asarray(Image.open(tmp_path / name), int) for name in ("after.png", "after/latent0000.png"))
     assert np.abs(after - again).max() <= 1
 
-    more = dragspace("drag", "--model", tiny, "--latents", tmp_path / "latents.npz", "--space", "z", *POINTS,
-                     "--steps", 6, "--pictures", "none", "--out", tmp_path / "more")  # fmt: skip
+    more = dragspace("drag", "--model", tiny, "--latents", latents, "--space", "z", *POINTS, "--steps", 6,
+                     "--pictures", "none", "--out", tmp_path / "more")  # fmt: skip
     assert more.exit_code == 0, more.output
     np.testing.assert_array_equal(np.load(tmp_path / "more" / "latents.npz")["start/z"], kept["z"])
 
