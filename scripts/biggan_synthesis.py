@@ -1,15 +1,15 @@
-"""BigGAN-deep once more, in PyTorch with bfloat16 convolutions: what a CPU trains on faster than on XLA's.
+"""BigGAN-deep once more, in PyTorch, in which the embedded models are trained (`critter_synthesis` says why).
 
-Parameters have the names and layouts of `dragspace_jax.biggan`, so what is trained here is the JAX model's as it
-stands; `tests/biggan/test_synthesis.py` holds the two to each other. Batch norms divide by given statistics, which are
-measured on the way: a batch of few images has no statistics of its own worth the name, and gradients through them would
-tie the images of a batch together.
+Parameters have the names and layouts of `dragspace_jax.biggan`, with unit variance (`gain_of`); with their gains folded
+in they are the JAX model's. `tests/biggan/test_synthesis.py` holds the two to each other. Batch norms divide by given
+statistics, which are measured on the way: a batch of few images has no statistics of its own worth the name, and
+gradients through them would tie the images of a batch together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import functional
@@ -36,11 +36,11 @@ class Synthesis:
         self.config, self.values, self.statistics, self.decay = config, values, statistics, decay
 
     def images(
-        self, z: torch.Tensor, labels: torch.Tensor, *, small: bool = False, dtype: torch.dtype = torch.bfloat16
+        self, z: torch.Tensor, labels: torch.Tensor, *, small: bool = False, dtype: torch.dtype = torch.float32
     ) -> torch.Tensor:
         """z [B, Z] and one-hot labels → images [B, 3, R, R] float32, of half the size by the second head if `small`."""
-        condition = torch.cat([z, labels @ self.values["embeddings.weight"]], 1)
-        first = condition @ self.values["generator.gen_z.weight"] + self.values["generator.gen_z.bias"]
+        condition = torch.cat([z, labels @ self._weight("embeddings")], 1)
+        first = condition @ self._weight("generator.gen_z") + self.values["generator.gen_z.bias"]
         x = first.view(len(z), 4, 4, -1).permute(0, 3, 1, 2).to(dtype)
         place = 0
         for index, (up, _, last) in enumerate(self.config.layers[: -1 if small else None]):
@@ -58,8 +58,8 @@ class Synthesis:
         y = x
         for i in range(4):
             norm = f"{name}.bn_{i}"
-            gain = 1.0 + condition @ self.values[f"{norm}.scale.weight"]
-            y = functional.relu(self._normalised(norm, y, gain, condition @ self.values[f"{norm}.offset.weight"]))
+            gain = 1.0 + condition @ self._weight(f"{norm}.scale")
+            y = functional.relu(self._normalised(norm, y, gain, condition @ self._weight(f"{norm}.offset")))
             if i == 1 and up:
                 y = functional.interpolate(y, scale_factor=2, mode="nearest")
             y = self._convolved(f"{name}.conv_{i}", y)
@@ -75,9 +75,13 @@ class Synthesis:
         return x + self.values[f"{name}.gamma"].to(x.dtype) * self._convolved(f"{name}.snconv1x1_o_conv", found)
 
     def _convolved(self, name: str, x: torch.Tensor) -> torch.Tensor:
-        weight, bias = self.values[f"{name}.weight"].permute(3, 2, 0, 1), self.values.get(f"{name}.bias")
+        weight, bias = self._weight(name).permute(3, 2, 0, 1), self.values.get(f"{name}.bias")
         bias = None if bias is None else bias.to(x.dtype)
         return functional.conv2d(x, weight.to(x.dtype), bias, padding=weight.shape[2] // 2)
+
+    def _weight(self, name: str) -> torch.Tensor:
+        weight = self.values[f"{name}.weight"]
+        return weight * gain_of(f"{name}.weight", weight.shape)
 
     def _normalised(self, name: str, x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
         if self.decay < 1.0 or name not in self.statistics:
@@ -94,7 +98,7 @@ class Synthesis:
 
 
 def initial_values(config: BigGANConfig, shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, torch.Tensor]:
-    """Random parameters of these shapes, without statistics, and the second head's."""
+    """Random parameters of these shapes and the second head's: unit variance, and no statistics."""
     generator = torch.Generator().manual_seed(seed)
     last = config.layers[-1][1] * config.channel_width
     head = {f"{SMALL}.bn.weight": (last,), f"{SMALL}.bn.bias": (last,)}
@@ -104,11 +108,20 @@ def initial_values(config: BigGANConfig, shapes: Mapping[str, tuple[int, ...]], 
         if "running_" in name:
             continue
         if len(shape) > 1:
-            spread = 0.3 if ".scale." in name or ".offset." in name else 1.0
-            values[name] = spread * torch.randn(shape, generator=generator) / math.sqrt(math.prod(shape[:-1]))
+            values[name] = torch.randn(shape, generator=generator)
         else:
             values[name] = torch.full(shape, {"weight": 1.0, "gamma": 0.1}.get(name.rpartition(".")[2], 0.0))
     return values
+
+
+def gain_of(name: str, shape: Sequence[int]) -> float:
+    """What a weight is multiplied by on use: they are trained with unit variance, so that one rate serves all.
+
+    Equalised learning rate (arXiv 1710.10196, section 4.1); gains and offsets of batch norms begin small.
+    """
+    if len(shape) < 2:
+        return 1.0
+    return (0.3 if ".scale." in name or ".offset." in name else 1.0) / math.sqrt(math.prod(shape[:-1]))
 
 
 def by_muon(name: str, value: torch.Tensor) -> bool:

@@ -34,7 +34,7 @@ from dragspace_jax.convert.biggan import biggan_shapes
 from dragspace_jax.critters import KINDS, LATENT_DIM, entangle
 from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
-from scripts.biggan_synthesis import SMALL, Statistics, Synthesis, by_muon, initial_values
+from scripts.biggan_synthesis import SMALL, Statistics, Synthesis, by_muon, gain_of, initial_values
 from scripts.critter_descent import Descent, Values
 from scripts.critter_pictures import drawing, latents, picture_loss
 from scripts.train_critters import Stage, parse_stages
@@ -51,7 +51,7 @@ CONFIG = BigGANConfig(
     num_classes=len(KINDS),
     n_stats=2,
 )  # fmt: skip
-DECAY, EVERY = 0.9, 10  # of the statistics, measured in one of so many steps
+DECAY, EVERY = 0.9, 5  # of the statistics, measured in one of so many steps
 HELD = 0.5  # of the last stage, from which on they are
 TRUNCATED = 4  # one image of so many has a z of a truncation drawn evenly
 CUT = 2.0  # standard deviations beyond which the seeds' z have nothing
@@ -89,7 +89,8 @@ def batches(resolution: int, count: int, seed: int) -> Callable[[int], Batch]:
 
 def jax_model(values: Values, statistics: Statistics) -> BigGAN:
     """The network in JAX, its statistics in all sets."""
-    known = {name: value.detach().numpy() for name, value in values.items() if not name.startswith(SMALL)}
+    trained = {name: value.detach() for name, value in values.items() if not name.startswith(SMALL)}
+    known = {name: (value * gain_of(name, value.shape)).numpy() for name, value in trained.items()}
     for name, (mean, variance) in statistics.items():
         if not name.startswith(SMALL):
             known[f"{name}.running_means"] = np.tile(mean.numpy(), (CONFIG.n_stats, 1))

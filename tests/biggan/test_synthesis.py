@@ -24,9 +24,9 @@ def test_synthesis(monkeypatch):
     synthesis = Synthesis(config, values, {}, decay=0.9)
     z, labels = torch.randn(4, 6, generator=torch.Generator().manual_seed(1)), torch.eye(2).repeat(2, 1)
     with torch.no_grad():
-        synthesis.images(z, labels, dtype=torch.float32)  # measures
+        synthesis.images(z, labels)  # measures
         synthesis.decay = 1.0
-        expected = synthesis.images(z, labels, dtype=torch.float32).permute(0, 2, 3, 1)
+        expected = synthesis.images(z, labels).permute(0, 2, 3, 1)
     model = training.jax_model(values, synthesis.statistics)
     images = jax.jit(lambda model, z, labels: model(z, labels, truncation=0.6))(model, z.numpy(), labels.numpy())
     np.testing.assert_allclose(images, expected, atol=1e-4)
