@@ -55,8 +55,7 @@ def _states(path: Path) -> bool:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes()
-        content = json.loads(text) if len(text) <= _LONGEST_CONFIG else None
+        content = json.loads(path.read_bytes()) if path.stat().st_size <= _LONGEST_CONFIG else None
     except (OSError, ValueError, RecursionError) as error:
         raise ConvertError(f"{CONFIG} cannot be read: {error}") from error
     if not isinstance(content, dict):
