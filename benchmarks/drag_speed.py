@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from dragspace_jax.checkpoint import load, read_card
+from dragspace_jax.checkpoint import load, stylegan2_config
 from dragspace_jax.errors import DragspaceError
 
 from . import memory, report
@@ -72,7 +72,7 @@ def make_plan(
       BenchmarkError: an unknown case or engine.
       ModelError: the model is not there.
     """
-    known = CASES if model is None else edits_of(read_card(model).generator)
+    known = CASES if model is None else edits_of(stylegan2_config(model))
     default = DEFAULT_CASES if model is None else tuple(known)
     names = default if cases is None else chosen("--cases", cases, known)
     return Plan(

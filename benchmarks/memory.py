@@ -21,7 +21,7 @@ from typing import Any
 import click
 import jax
 
-from dragspace_jax.checkpoint import load, read_card
+from dragspace_jax.checkpoint import load, stylegan2_config
 
 from . import implementation, report, resident
 from .case import CASES, Case, Sample, edits_of, random_model
@@ -178,7 +178,7 @@ def main(cases: str | None, model: str | None, engines: str, out: Path, task: st
         print(json.dumps(dataclasses.asdict(perform(json.loads(task)))))
         return
     share_accelerator()
-    known = CASES if model is None else edits_of(read_card(model).generator)
+    known = CASES if model is None else edits_of(stylegan2_config(model))
     names = (cases or ("512-one" if model is None else "one")).split(",")
     with cores(None) as count:
         found = list(rows([known[name] for name in names], sides(engines.split(","), baseline_device()), model))

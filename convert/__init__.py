@@ -7,18 +7,19 @@ from pathlib import Path
 from dragspace_jax.checkpoint import save_parameters
 from dragspace_jax.convert.check import ConvertError
 from dragspace_jax.convert.names import from_nvlabs
-from dragspace_jax.convert.source import Checkpoint, opened, sha256
+from dragspace_jax.convert.source import Checkpoint, opened, sha256, weights_file
 
-__all__ = ["Checkpoint", "ConvertError", "convert", "from_nvlabs", "opened", "sha256"]
+__all__ = ["Checkpoint", "ConvertError", "convert", "from_nvlabs", "opened", "sha256", "weights_file"]
 
 
 def convert(
     source: str | Path, out: str | Path, *, force: bool = False, with_discriminator: bool = False
 ) -> Checkpoint:
-    """Turn a published checkpoint into a model folder that `dragspace_jax.load` opens.
+    """Turn a published checkpoint into a model folder that `dragspace_jax.load_model` opens.
 
     Args:
-      source: an NVlabs pickle (PyTorch or TensorFlow) or a rosinality `.pt`; which, the file itself tells.
+      source: an NVlabs pickle (PyTorch or TensorFlow), a rosinality `.pt`, or a folder of `pytorch-pretrained-biggan`;
+        which, the files themselves tell.
       out: the folder to make.
       force: replace a model folder that is there already.
       with_discriminator: convert the discriminator too.
@@ -32,14 +33,14 @@ def convert(
     source, out = Path(source), Path(out)
     _require_free(source, out, force)
     with opened(source, with_discriminator=with_discriminator) as checkpoint:
-        discriminator = checkpoint.discriminator
+        discriminator, weights = checkpoint.discriminator, weights_file(source)
         save_parameters(
             out,
             checkpoint.generator.config,
             checkpoint.generator.read(),
             discriminator_config=None if discriminator is None else discriminator.config,
             discriminator_values=None if discriminator is None else discriminator.read(),
-            source={"format": checkpoint.format, "sha256": sha256(source), "file": source.name, **checkpoint.notes},
+            source={"format": checkpoint.format, "sha256": sha256(weights), "file": weights.name, **checkpoint.notes},
         )
     return checkpoint
 

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
+from dragspace_jax.biggan.config import BigGANConfig
 from dragspace_jax.convert.names import Shape, discriminator_shapes, generator_shapes
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
@@ -15,7 +16,7 @@ from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 _MOST_NAMES_LISTED = 12
 _LONGEST_SHOWN = 40
 PLAIN = (bool, int, float, str, type(None))
-Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
+Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig, BigGANConfig)
 
 
 class ConvertError(DragspaceError):
@@ -108,18 +109,32 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:_MOST_NAMES_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def closed(config: Config, found: Found, unknown: Iterable[str] = ()) -> FoundNetwork[Config]:
-    """The network, if its parameters are exactly those of `config`.
+StyleConfig = TypeVar("StyleConfig", GeneratorConfig, DiscriminatorConfig)
+
+
+def closed(config: StyleConfig, found: Found, unknown: Iterable[str] = ()) -> FoundNetwork[StyleConfig]:
+    """The StyleGAN2 network, if its parameters are exactly those of `config`; see `closed_to`."""
+    is_generator = isinstance(config, GeneratorConfig)
+    table = generator_shapes(config) if is_generator else discriminator_shapes(config)
+    kind = "generator" if is_generator else "discriminator"
+    return closed_to(table, config, found, unknown, what=f"{config.resolution} px {config.architecture} {kind}")
+
+
+def closed_to(
+    table: Mapping[str, Shape], config: Config, found: Found, unknown: Iterable[str], *, what: str
+) -> FoundNetwork[Config]:
+    """The network, if its parameters are exactly those of a table.
 
     Args:
+      table: {parameter name: shape in our layout}.
       config: the architecture.
       found: what the file has, by our names.
       unknown: names in the file that stand for nothing.
+      what: the network in words.
 
     Raises:
       ConvertError: parameters that are missing, left over or misshapen; it lists them.
     """
-    table = generator_shapes(config) if isinstance(config, GeneratorConfig) else discriminator_shapes(config)
     extra = [*unknown, *(found[name].source_name for name in found if name not in table)]
     misshapen = [
         f"{found[name].source_name} (as {name} {list(found[name].shape)}, the architecture has {list(shape)})"
@@ -128,8 +143,6 @@ def closed(config: Config, found: Found, unknown: Iterable[str] = ()) -> FoundNe
     ]
     problems = {"missing": [name for name in table if name not in found], "left over": extra, "misshapen": misshapen}
     if any(problems.values()):
-        kind = "generator" if isinstance(config, GeneratorConfig) else "discriminator"
-        network = f"{config.resolution} px {config.architecture} {kind}"
         text = "; ".join(f"{problem}: {listed(names)}" for problem, names in problems.items() if names)
-        raise ConvertError(f"the parameters do not fit a {network}: {text}")
+        raise ConvertError(f"the parameters do not fit a {what}: {text}")
     return FoundNetwork(config=config, parameters=found)

@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dragspace_jax.convert import nvlabs, rosinality, tensorflow, torchfile
+from dragspace_jax.biggan.config import BigGANConfig
+from dragspace_jax.convert import biggan, nvlabs, rosinality, tensorflow, torchfile
 from dragspace_jax.convert.check import ConvertError, FoundNetwork, RefusedError
 from dragspace_jax.convert.inert import PICKLE_GLOBALS, Instance
 from dragspace_jax.convert.unpickle import Machine
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 
-_NOT_KNOWN = "not a checkpoint that is known here (NVlabs .pkl for PyTorch or TensorFlow, or rosinality .pt)"
+_NOT_KNOWN = (
+    "not a checkpoint that is known here (NVlabs .pkl for PyTorch or TensorFlow, rosinality .pt, or a folder of "
+    "pytorch-pretrained-biggan)"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,14 +27,14 @@ class Checkpoint:
     """An opened checkpoint. Its arrays lie in the file, which is open as long as `opened` is.
 
     Attributes:
-      format: `nvlabs-pytorch`, `tensorflow` or `rosinality`.
+      format: `nvlabs-pytorch`, `tensorflow`, `rosinality` or `pytorch-pretrained-biggan`.
       generator, discriminator: the networks; the latter is None unless it was asked for.
       has_discriminator: whether one could be asked for.
       notes: what else to remember in the model folder, as JSON holds it.
     """
 
     format: str
-    generator: FoundNetwork[GeneratorConfig]
+    generator: FoundNetwork[GeneratorConfig] | FoundNetwork[BigGANConfig]
     discriminator: FoundNetwork[DiscriminatorConfig] | None = None
     has_discriminator: bool
     notes: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -44,13 +48,15 @@ def opened(path: str | Path, *, with_discriminator: bool = False) -> Iterator[Ch
       ConvertError: not a checkpoint, a truncated or hostile one, or one of an architecture that is not supported.
     """
     path = Path(path)
-    if (path / "config.json").is_file():
+    folder = path if biggan.is_folder(path) else None
+    if folder is None and (path / "config.json").is_file():
         raise ConvertError(f"{path} is a model folder already; it needs no converting")
-    if not path.is_file():
-        raise ConvertError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
-    with path.open("rb") as stream:
+    weights = weights_file(path)
+    if not weights.is_file():
+        raise ConvertError(f"{weights}: no such file" if not weights.exists() else f"{weights}: not a file")
+    with weights.open("rb") as stream:
         try:
-            yield _read(stream, with_discriminator)
+            yield _read(stream, with_discriminator) if folder is None else _biggan(folder, stream, with_discriminator)
         except ConvertError as error:
             # Names from a file may hold anything; the message stays on one line and harmless to a terminal.
             text = "".join(char if char.isprintable() else "?" for char in str(error))
@@ -90,10 +96,27 @@ def _read(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
     raise ConvertError(f"{_NOT_KNOWN}: the pickle holds neither G_ema nor three networks")
 
 
+def weights_file(path: str | Path) -> Path:
+    """The file that holds a checkpoint's weights: the checkpoint, or one in its folder."""
+    path = Path(path)
+    return path / biggan.WEIGHTS if biggan.is_folder(path) else path
+
+
+def _biggan(folder: Path, stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
+    if with_discriminator:
+        raise ConvertError("these folders have no discriminator: leave --with-discriminator out")
+    generator = biggan.read_folder(folder, torchfile.read(stream))
+    return Checkpoint(format="pytorch-pretrained-biggan", generator=generator, has_discriminator=False)
+
+
 def _rosinality(stream: BinaryIO, with_discriminator: bool) -> Checkpoint:
     if with_discriminator:
         raise ConvertError("discriminators of rosinality files are not converted: leave --with-discriminator out")
-    generator, notes = rosinality.read_file(torchfile.read(stream))
+    content = torchfile.read(stream)
+    biggan.refuse_other_layouts(content)
+    if biggan.is_state_dict(content):
+        raise ConvertError("this is a BigGAN-deep without its settings: give the folder that has config.json beside it")
+    generator, notes = rosinality.read_file(content)
     return Checkpoint(format="rosinality", generator=generator, has_discriminator=False, notes=notes)
 
 

@@ -1,4 +1,4 @@
-"""Drag editing of StyleGAN2 images, compiled.
+"""Drag editing of StyleGAN2 and BigGAN images, compiled.
 
 The public names are imported on first use, so that `dragspace --help` does not wait for JAX.
 """
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
-    from dragspace_jax.checkpoint import load
+    from dragspace_jax.biggan import BigGAN, BigGANLatents
+    from dragspace_jax.checkpoint import load, load_model
     from dragspace_jax.compilation_cache import enable_compilation_cache
     from dragspace_jax.critters.segments import segment_region
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Outcome, drag_many, drag_one
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
     from dragspace_jax.drag.region import box_region
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.images import generate, render
-    from dragspace_jax.inputs import seed_latents
-    from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
+    from dragspace_jax.inputs import seed_latents, start_latents
+    from dragspace_jax.spaces import PCA, Displacement, W, WPlus, Z, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
     __version__: str
 
 __all__ = [
     "PCA",
+    "BigGAN",
+    "BigGANLatents",
     "Displacement",
     "DragResult",
     "DragSettings",
@@ -35,6 +38,7 @@ __all__ = [
     "Recipe",
     "W",
     "WPlus",
+    "Z",
     "__version__",
     "batch",
     "box_region",
@@ -45,6 +49,7 @@ __all__ = [
     "fit_pca",
     "generate",
     "load",
+    "load_model",
     "load_space",
     "recipe",
     "render",
@@ -52,6 +57,7 @@ __all__ = [
     "seed_latents",
     "seed_to_z",
     "segment_region",
+    "start_latents",
     "transfer",
 ]
 
@@ -59,6 +65,7 @@ _PACKAGES = ("batch", "transfer")
 _MODULES = (
     "errors",
     "checkpoint",
+    "biggan",
     "compilation_cache",
     "drag",
     "drag.recipes",

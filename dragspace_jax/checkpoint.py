@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from dragspace_jax.biggan import BigGAN, BigGANConfig
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stored_arrays import read_arrays
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 EMBEDDED_MODELS = ("critters-dog", "critters-cat")
 Parameters = Mapping[str, np.ndarray]
-Network = TypeVar("Network", Generator, Discriminator)
+Network = TypeVar("Network", Generator, Discriminator, BigGAN)
+_BIGGAN = "biggan"
+_FAMILIES = {"stylegan2": GeneratorConfig, _BIGGAN: BigGANConfig}
 
 
 class ModelError(DragspaceError):
@@ -46,12 +49,13 @@ class ModelCard:
     """What config.json says.
 
     Attributes:
-      generator, discriminator: the architectures; the latter is None if the folder has no discriminator.
+      generator, discriminator: the architectures, of which the generator's tells the family; the latter is None if the
+        folder has no discriminator.
       source: where the weights come from: {"format": …, "sha256": …, …}.
       files: {path in the folder: bytes} of the weights, so that a partial copy is told without opening it.
     """
 
-    generator: GeneratorConfig
+    generator: GeneratorConfig | BigGANConfig
     discriminator: DiscriminatorConfig | None
     source: dict[str, Any]
     files: dict[str, int]
@@ -65,6 +69,11 @@ def build_generator(config: GeneratorConfig, values: Mapping[str, Any]) -> Gener
 def build_discriminator(config: DiscriminatorConfig, values: Mapping[str, Any]) -> Discriminator:
     """A discriminator with these parameters (float32). Raises ModelError as `build_generator` does."""
     return _build(nnx.eval_shape(lambda: Discriminator(config, rngs=_Zeros())), values)
+
+
+def build_biggan(config: BigGANConfig, values: Mapping[str, Any]) -> BigGAN:
+    """A BigGAN with these parameters (float32). Raises ModelError as `build_generator` does."""
+    return _build(nnx.eval_shape(lambda: BigGAN(config, rngs=_Zeros())), values)
 
 
 class _Zeros(nnx.Rngs):
@@ -95,7 +104,7 @@ def _build(abstract: Network, values: Mapping[str, Any]) -> Network:
 
 def save_parameters(
     folder: str | Path,
-    config: GeneratorConfig,
+    config: GeneratorConfig | BigGANConfig,
     values: Parameters,
     *,
     discriminator_config: DiscriminatorConfig | None = None,
@@ -104,7 +113,7 @@ def save_parameters(
 ) -> None:
     """Write a model folder; a model at `folder` is replaced once the new one is whole.
 
-    Wherever this is interrupted, even by the death of the process, `load` opens the old model or the new one.
+    Wherever this is interrupted, even by the death of the process, `load_model` opens the old model or the new one.
 
     Args:
       folder: the place.
@@ -124,6 +133,7 @@ def save_parameters(
         card = {
             "format_version": FORMAT_VERSION,
             "source": dict(source),
+            **({"family": _BIGGAN} if isinstance(config, BigGANConfig) else {}),
             "generator": config.to_json(),
             "discriminator": None if discriminator_config is None else discriminator_config.to_json(),
         }
@@ -218,12 +228,14 @@ def read_card(model: str | Path) -> ModelCard:
         card = json.loads(path.read_text())
         if card["format_version"] != FORMAT_VERSION:
             raise ModelError(f"{path} has format version {card['format_version']}; this program reads {FORMAT_VERSION}")
-        discriminator = card["discriminator"]
+        discriminator, family = card["discriminator"], card.get("family", "stylegan2")
+        if family not in _FAMILIES:
+            raise ModelError(f"{path} is of the family {family!r}; this program reads {', '.join(_FAMILIES)}")
         for name in ("source", "files"):
             if not isinstance(card[name], dict):
                 raise TypeError(f"{name} is not an object")
         return ModelCard(
-            generator=GeneratorConfig.from_json(card["generator"]),
+            generator=_FAMILIES[family].from_json(card["generator"]),
             discriminator=None if discriminator is None else DiscriminatorConfig.from_json(discriminator),
             source=card["source"],
             files=card["files"],
@@ -250,14 +262,38 @@ def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, np.
         ) from error
 
 
-def load(model: str | Path) -> Generator:
-    """Open a generator by its folder's path or an embedded name (`critters-dog`, `critters-cat`), as float32.
+def load_model(model: str | Path) -> Generator | BigGAN:
+    """Open a generator of either family by its folder's path or an embedded name, as float32.
 
     Raises:
       ModelError: unknown name, or a folder that is not whole.
     """
     card = read_card(model)
-    return build_generator(card.generator, _restore(resolve(model), "generator", card.files))
+    values = _restore(resolve(model), "generator", card.files)
+    if isinstance(card.generator, BigGANConfig):
+        return build_biggan(card.generator, values)
+    return build_generator(card.generator, values)
+
+
+def stylegan2_config(model: str | Path) -> GeneratorConfig:
+    """The architecture of a StyleGAN2. Raises ModelError as `read_card`, and for a model of another family."""
+    config = read_card(model).generator
+    if isinstance(config, BigGANConfig):
+        raise ModelError(
+            f"{model} is a BigGAN, and a StyleGAN2 is needed here: a BigGAN has no W. `load_model` opens it in Python; "
+            "the commands generate, inspect and drag take it"
+        )
+    return config
+
+
+def load(model: str | Path) -> Generator:
+    """Open a StyleGAN2 by its folder's path or an embedded name (`critters-dog`, `critters-cat`), as float32.
+
+    Raises:
+      ModelError: unknown name, a folder that is not whole, or a model of another family.
+    """
+    config = stylegan2_config(model)
+    return build_generator(config, _restore(resolve(model), "generator", read_card(model).files))
 
 
 def load_discriminator(model: str | Path) -> Discriminator:

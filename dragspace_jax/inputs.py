@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import overload
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Int32
 from PIL import Image, UnidentifiedImageError
 
-from dragspace_jax.arrays import DAMAGED
+from dragspace_jax.arrays import DAMAGED, UnreadableArrays, read_arrays
+from dragspace_jax.biggan import BigGAN, BigGANConfig, BigGANLatents
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.rendering import stacked
 from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.generator import Generator, seed_to_z
 from dragspace_jax.stylegan2.latents import Latents
@@ -26,7 +29,7 @@ class InputError(DragspaceError):
     """A seed, a label or a file that does not fit the model, or is none."""
 
 
-def label_vector(config: GeneratorConfig, label: int | None) -> np.ndarray | None:
+def label_vector(config: GeneratorConfig | BigGANConfig, label: int | None) -> np.ndarray | None:
     """Class index → one-hot [1, c_dim] float32, or None for an unconditional model.
 
     Raises:
@@ -43,11 +46,35 @@ def label_vector(config: GeneratorConfig, label: int | None) -> np.ndarray | Non
     return np.eye(config.c_dim, dtype=np.float32)[label][None]
 
 
-def check_seed_options(config: GeneratorConfig, *, psi: float, label: int | None) -> np.ndarray | None:
+def check_seed_options(config: GeneratorConfig | BigGANConfig, *, psi: float, label: int | None) -> np.ndarray | None:
     """`label_vector` of the label, once psi is known to be a finite number. Raises InputError."""
     if not math.isfinite(psi):
         raise InputError(f"psi {psi}: a finite number is needed, such as 0.7", field="psi")
     return label_vector(config, label)
+
+
+def start_latents(
+    model: Generator | BigGAN, seeds: Sequence[int], *, psi: float, label: int | None = None
+) -> Latents | BigGANLatents:
+    """Latents of seeds, as the model's family has them: arrays with a leading n, n = len(seeds).
+
+    Args:
+      model: the generator, of either family.
+      seeds: as the published tools of the family take them.
+      psi: truncation; of a StyleGAN2 as `seed_latents` has it, of a BigGAN above 0 and at most 1.
+      label: class, for a model with classes.
+
+    Raises:
+      InputError: psi is not finite, or the label does not fit the model.
+      BigGANLatentsError: psi is no truncation of a BigGAN.
+    """
+    if not isinstance(model, BigGAN):
+        return Latents(ws=seed_latents(model, seeds, psi=psi, label=label))
+    from dragspace_jax.biggan import seeds as of_biggan  # a StyleGAN2's start does without
+
+    check_seed_options(model.config, psi=psi, label=label)
+    assert label is not None  # a BigGAN has classes
+    return of_biggan.seed_latents(model, seeds, truncation=psi, label=label)
 
 
 def seed_latents(model: Generator, seeds: Sequence[int], *, psi: float, label: int | None = None) -> np.ndarray:
@@ -114,13 +141,52 @@ def load_one_latent(path: str | Path, config: GeneratorConfig, *, key: str = "ws
     return ws[0]
 
 
-def read_latents(path: str | Path, model: Generator) -> Latents:
-    """One image's latents from a file: ws as `load_one_latent` takes it, and in an .npz its offsets, `styles/NAME`.
+def read_several_latents(path: str | Path, model: Generator | BigGAN) -> Latents | BigGANLatents:
+    """Latents of n images from a file, arrays with a leading n: ws of a StyleGAN2, `z` and so on of a BigGAN (.npz).
 
     Raises:
       InputError: as `load_latents` does.
-      LatentsError: offsets that do not fit the model.
+      BigGANLatentsError: latents that do not fit a BigGAN.
     """
+    if not isinstance(model, BigGAN):
+        return Latents(ws=load_latents(path, model.config))
+    try:
+        found = BigGANLatents.of_arrays(read_arrays(path))
+    except FileNotFoundError as error:
+        raise InputError(f"latents {path}: no such file") from error
+    except UnreadableArrays as error:
+        raise InputError(f"latents: {error}") from error
+    one = np.ndim(found.z) == 1
+    counts = {len(np.atleast_2d(leaf)) for leaf in jax.tree.leaves(found)}
+    if len(counts) > 1 or 0 in counts:
+        raise InputError(f"latents {path}: z, class_embedding and statistics are of different numbers of images")
+    rows = [found] if one else [jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(counts.pop())]
+    return stacked([model.check_latents(row) for row in rows])
+
+
+@overload
+def read_latents(path: str | Path, model: Generator) -> Latents: ...
+
+
+@overload
+def read_latents(path: str | Path, model: BigGAN) -> BigGANLatents: ...
+
+
+def read_latents(path: str | Path, model: Generator | BigGAN) -> Latents | BigGANLatents:
+    """One image's latents from a file: ws as `load_one_latent` takes it, and in an .npz its offsets, `styles/NAME`.
+
+    Of a BigGAN `z`, `class_embedding` and `statistics` of an .npz.
+
+    Raises:
+      InputError: as `load_latents` does.
+      LatentsError, BigGANLatentsError: offsets or latents that do not fit the model.
+    """
+    if isinstance(model, BigGAN):
+        several = read_several_latents(path, model)
+        count = len(jax.tree.leaves(several)[0])
+        if count != 1:
+            raise InputError(f"latents {path}: the file holds {count} latents; one is needed")
+        return jax.tree.map(lambda leaf: leaf[0], several)
     ws = load_one_latent(path, model.config)
     offsets = Latents.of_arrays({"ws": ws, **{name: read_array(Path(path), name) for name in _offsets(Path(path))}})
     return model.check_latents(offsets)

@@ -21,10 +21,9 @@ from dragspace_jax.drag import DragResult, DragSettings
 from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
+from dragspace_jax.networks.parameters import fingerprint
+from dragspace_jax.networks.rendering import Renders, render_batches, stacked
 from dragspace_jax.spaces.options import space_record
-from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.stylegan2.parameters import fingerprint
-from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.animation import frame_indices, save_gif
 from dragspace_jax.viz.points import draw_points
 from dragspace_jax.viz.sheets import side_by_side, to_uint8
@@ -78,10 +77,11 @@ def quality_record(quality: Quality | None, pictures: UInt8[np.ndarray, "2 H W 3
     return {"quality": record}
 
 
-def write_latents(path: Path, latents: Latents, start: Latents, model: str) -> None:
+def write_latents(path: Path, latents: Any, start: Any, model: str) -> None:
     """A drag's latents: `ws` after it and `start` before it, [L, D] each, and the fingerprint of their model.
 
-    Offsets of styles stand beside them as `styles/NAME` and `start/styles/NAME`.
+    Offsets of styles stand beside them as `styles/NAME` and `start/styles/NAME`. Of a BigGAN it is `z` and `start/z`,
+    and so on.
 
     Raises:
       OSError: they cannot be written; nothing new is at `path` then.
@@ -139,8 +139,8 @@ def write_drag(out: Path, result: DragResult, *, pictures: Pictures, details: Ma
     """Fill a drag's folder; result.json comes last, so where it stands the rest is whole.
 
     before.png, after.png, drag.png (both with the points), drag.gif; trace.npz: `handles` [T, N, 2] (x, y), `latents`
-    [T, L, D], `loss` [T]; latents.npz: `ws` and `start` [L, D], for a further edit; result.json. An earlier drag's
-    files go first, so that nothing in the folder belongs to another.
+    [T, L, D] (of a BigGAN z, [T, Z]), `loss` [T]; latents.npz: `ws` and `start` [L, D], for a further edit;
+    result.json. An earlier drag's files go first, so that nothing in the folder belongs to another.
 
     Args:
       out: the folder, which is there.
@@ -158,7 +158,7 @@ def write_drag(out: Path, result: DragResult, *, pictures: Pictures, details: Ma
     write_latents(out / "latents.npz", result.latents, result.start, fingerprint(result.model))
     traced = result.traced_latents()
     with whole_file(out / "trace.npz") as file:
-        np.savez(file, handles=result.trace.handles_yx[..., ::-1], latents=traced.ws, loss=result.trace.loss)
+        np.savez(file, handles=result.trace.handles_yx[..., ::-1], latents=_moved(traced), loss=result.trace.loss)
     shown = None if pictures == "none" else _write_pictures(out, result, traced, animated=pictures == "all")
     record = {
         **summary(result),
@@ -172,6 +172,11 @@ def write_drag(out: Path, result: DragResult, *, pictures: Pictures, details: Ma
     write_json(out / "result.json", record)
 
 
+def _moved(latents: Any) -> np.ndarray:
+    """What an edit moves of latents: the first of their arrays in files, ws or z."""
+    return next(iter(latents.arrays().values()))
+
+
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write an object for people and programs to read. Raises OSError that names the file."""
     with whole_file(path) as file:
@@ -183,8 +188,8 @@ def settings_record(settings: DragSettings) -> dict[str, Any]:
     return {field: getattr(settings, field) for field in SETTINGS}
 
 
-def render_each(model: Generator, latents: Latents, settings: DragSettings) -> Iterator[np.ndarray]:
-    """The images of latents [n, L, D], uint8 [H, W, 3] each, by one program for any n."""
+def render_each(model: Renders, latents: Any, settings: DragSettings) -> Iterator[np.ndarray]:
+    """The images of n latents, uint8 [H, W, 3] each, by one program for any n."""
     for batch in render_batches(model, latents, noise=settings.noise, dtype=settings.dtype, together=_TOGETHER):
         yield from to_uint8(batch)
 
@@ -192,7 +197,7 @@ def render_each(model: Generator, latents: Latents, settings: DragSettings) -> I
 def render_pair(result: DragResult) -> UInt8[np.ndarray, "2 H W 3"]:
     """The images before and after a drag that ran, by a program of their own: nothing is filled up."""
     assert result.edit is not None
-    settings, both = result.edit.settings, Latents.stack([result.start, result.latents])
+    settings, both = result.edit.settings, stacked([result.start, result.latents])
     return to_uint8(
         np.concatenate(list(render_batches(result.model, both, noise=settings.noise, dtype=settings.dtype)))
     )
@@ -204,7 +209,7 @@ def save_image(image: np.ndarray, path: Path) -> None:
         Image.fromarray(image).save(staging, compress_type=zlib.Z_RLE)  # a third of the time, a tenth larger
 
 
-def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated: bool) -> UInt8[np.ndarray, "2 H W 3"]:
+def _write_pictures(out: Path, result: DragResult, traced: Any, *, animated: bool) -> UInt8[np.ndarray, "2 H W 3"]:
     """Pictures of a drag whose latents after every iteration, [T, ...], are `traced`; its images before and after."""
     assert result.edit is not None
     assert result.trace is not None
@@ -213,7 +218,7 @@ def _write_pictures(out: Path, result: DragResult, traced: Latents, *, animated:
     # The tracked positions of iteration t belong to the latents before its update, those of the first to the start
     # (docs/design.md, fact 4).
     frames_of = [result.start if t == 0 else jax.tree.map(lambda leaf, t=t: leaf[t - 1], traced) for t in chosen]
-    images = render_each(result.model, Latents.stack([result.latents, *frames_of]), result.edit.settings)
+    images = render_each(result.model, stacked([result.latents, *frames_of]), result.edit.settings)
     after, before = next(images), next(images)
     save_image(before, out / "before.png")
     save_image(after, out / "after.png")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -62,13 +63,18 @@ def is_matrix(name: str, value: torch.Tensor) -> bool:
 
 
 class Descent:
-    """Parameters by name, their moments and their moving average; changed in place by `step`."""
+    """Parameters by name, their moments and their moving average; changed in place by `step`.
 
-    def __init__(self, values: Values):
+    Args:
+      values: the parameters.
+      muon: which of them, by name and value, Muon moves; Adam moves the others.
+    """
+
+    def __init__(self, values: Values, muon: Callable[[str, torch.Tensor], bool] = is_matrix):
         self.values = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
         self.average = {name: value.detach().clone() for name, value in values.items()}
         self.first = {name: torch.zeros_like(value) for name, value in values.items()}
-        self.second = {n: torch.zeros_like(v) for n, v in values.items() if not is_matrix(n, v)}
+        self.second = {n: torch.zeros_like(v) for n, v in values.items() if not muon(n, v)}
         self.steps = 0
 
     def state(self) -> dict[str, Any]:

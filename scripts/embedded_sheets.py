@@ -1,4 +1,4 @@
-"""The README's pictures of the embedded models: 64 samples of each, and what principal components of W do.
+"""The README's pictures of the embedded StyleGAN2 models: 64 samples of each, and what principal components of W do.
 
 python -m scripts.embedded_sheets --out docs
 """
@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from PIL import Image
 
-from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
+from dragspace_jax.checkpoint import load
+from dragspace_jax.critters import KINDS
 from dragspace_jax.spaces import fit_pca
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_images
@@ -34,7 +35,8 @@ def samples(model: Generator, count: int) -> np.ndarray:
 def main(components: int, out: Path) -> None:
     """Write the sample sheets and the traversals of the principal components."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in EMBEDDED_MODELS:
+    for kind in KINDS:
+        name = f"critters-{kind}"
         model = load(name)
         Image.fromarray(samples(model, 64)).save(out / f"{name}.jpg", quality=QUALITY)
         sheet = traversal_sheet(model, fit_pca(model), rows=components)

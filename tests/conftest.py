@@ -25,7 +25,13 @@ from click.testing import CliRunner, Result
 from flax import nnx
 from jaxtyping import jaxtyped
 
-CHECKED = ("dragspace_jax.networks", "dragspace_jax.stylegan2", "dragspace_jax.spaces", "dragspace_jax.drag")
+CHECKED = (
+    "dragspace_jax.networks",
+    "dragspace_jax.stylegan2",
+    "dragspace_jax.biggan",
+    "dragspace_jax.spaces",
+    "dragspace_jax.drag",
+)
 """Packages whose every call is held to its annotations while tests run, shapes and agreeing axes included."""
 # A whole number may stand for a float, as in PEP 484; what is `Self` only whole classes would know.
 _CONF = BeartypeConf(is_pep484_tower=True, hint_overrides=FrozenDict({Self: Any}))

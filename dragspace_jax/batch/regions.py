@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from dragspace_jax.biggan import BigGAN, BigGANLatents
 from dragspace_jax.critters.segments import SegmentError, check_names, named_region, seen_segments
 from dragspace_jax.drag import EditError
 from dragspace_jax.drag.region import box_region, label_region
@@ -78,14 +79,14 @@ class RegionReader:
       folder: what paths are relative to.
     """
 
-    def __init__(self, model: Generator, species: str | None, folder: Path) -> None:
+    def __init__(self, model: Generator | BigGAN, species: str | None, folder: Path) -> None:
         self._model, self._species, self._folder = model, species, folder
         self._side = model.config.resolution
         self._picture = lru_cache(_KEPT)(lambda path: read_region(folder / path, side=self._side))
         self._labels = lru_cache(_KEPT)(lambda path: read_labels(folder / path, side=self._side))
         self._seen: dict[str, np.ndarray] = {}
 
-    def region(self, choice: RegionChoice, start: Latents) -> np.ndarray | None:
+    def region(self, choice: RegionChoice, start: Latents | BigGANLatents) -> np.ndarray | None:
         """All that is chosen, bool [H, W], not grown yet; None if nothing is.
 
         Args:
@@ -108,7 +109,7 @@ class RegionReader:
             parts.append(self._segments(choice.segment, start))
         return np.logical_or.reduce(parts) if parts else None
 
-    def _segments(self, names: tuple[str, ...], start: Latents) -> np.ndarray:
+    def _segments(self, names: tuple[str, ...], start: Latents | BigGANLatents) -> np.ndarray:
         if self._species is None:
             raise SegmentError(
                 f"segment {','.join(names)}: only on the embedded models, opened by their names, are segments seen; "
@@ -125,7 +126,7 @@ class RegionReader:
         return named_region(self._seen[key], names)
 
 
-def _key(latents: Latents) -> str:
+def _key(latents: Latents | BigGANLatents) -> str:
     whole = hashlib.sha256()
     for name, array in sorted(latents.arrays().items()):
         whole.update(f"{name} {array.shape}".encode())

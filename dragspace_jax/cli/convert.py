@@ -17,7 +17,8 @@ from dragspace_jax.convert import convert as convert_file
 @click.command(
     epilog="\b\nExamples:\n"
     "  dragspace convert stylegan2-ffhq-512x512.pkl models/ffhq\n"
-    "  dragspace convert 550000.pt models/church --force"
+    "  dragspace convert 550000.pt models/church --force\n"
+    "  dragspace convert biggan-deep-256 models/biggan"
 )
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
@@ -26,8 +27,9 @@ from dragspace_jax.convert import convert as convert_file
 def convert(source: Path, out: Path, force: bool, with_discriminator: bool) -> None:
     """Turn the checkpoint SOURCE into the model folder OUT.
 
-    SOURCE is an NVlabs pickle (StyleGAN2 in PyTorch or TensorFlow) or a .pt of rosinality's StyleGAN2; which of them,
-    the file itself tells. Nothing that stands in it is run, and neither PyTorch nor TensorFlow is needed.
+    SOURCE is an NVlabs pickle (StyleGAN2 in PyTorch or TensorFlow), a .pt of rosinality's StyleGAN2, or a folder of
+    pytorch-pretrained-biggan (BigGAN-deep; config.json and pytorch_model.bin); which of them, the files tell. Nothing
+    that stands in it is run, and neither PyTorch nor TensorFlow is needed.
     """
     start = time.perf_counter()
     told = Console(stderr=True).status(f"converting {escape(source.name)}")
@@ -40,4 +42,5 @@ def convert(source: Path, out: Path, force: bool, with_discriminator: bool) -> N
         samples, seed = (checkpoint.notes["w_avg"][key] for key in ("samples", "seed"))
         click.echo(f"the file has no mean w: computed from {samples:,} samples, seed {seed}")
     click.echo(f"wrote {out} in {time.perf_counter() - start:.1f} s")
-    click.echo(f"next: dragspace generate --model {out} --seeds 0-15 --out images")
+    label = " --label 0" if checkpoint.generator.config.c_dim else ""
+    click.echo(f"next: dragspace generate --model {out} --seeds 0-15{label} --out images")

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from dragspace_jax.checkpoint import EMBEDDED_MODELS, load
+from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import disk_errors
 from dragspace_jax.cli.page import Section, write_page
@@ -94,8 +94,8 @@ def _table(results: list[tuple[DemoEdit, str, DragResult]]) -> Table:
     help="Folder for the page and its pictures.",
 )  # fmt: skip
 def demo(out: Path) -> None:
-    """Drag points on images of both embedded models and write a page of pictures, index.html."""
-    models = {name: load(name) for name in EMBEDDED_MODELS}
+    """Drag points on images of the embedded StyleGAN2 models and write a page of pictures, index.html."""
+    models = {name: load(name) for name in dict.fromkeys(edit.model for edit in EDITS)}
     results: list[tuple[DemoEdit, str, DragResult]] = []
     sections = []
     with progress() as bar:

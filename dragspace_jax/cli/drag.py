@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jax
 import numpy as np
 
 from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.batch.regions import RegionChoice, RegionReader
-from dragspace_jax.checkpoint import load, read_card
+from dragspace_jax.checkpoint import load_model, read_card
 from dragspace_jax.cli.console import fitting, progress
 from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.errors import UserError, disk_errors
@@ -18,10 +19,10 @@ from dragspace_jax.cli.inputs import parse_points
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import EditRequest, make_edit
 from dragspace_jax.drag.edit import resolved_settings
-from dragspace_jax.drag.recipes import settings_of, space_of
+from dragspace_jax.drag.recipes import family_choices, settings_of, space_of
 from dragspace_jax.drag.single import drag_made
 from dragspace_jax.folders import locked
-from dragspace_jax.inputs import read_latents, read_mask, seed_latents
+from dragspace_jax.inputs import read_latents, read_mask, start_latents
 from dragspace_jax.results import Pictures, refuse_drag, write_drag
 from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2 import Latents
@@ -34,7 +35,7 @@ from dragspace_jax.stylegan2 import Latents
 @click.option("--model", required=True, help="A model folder, or critters-dog, critters-cat.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the image, as in the published tools.")
 @click.option("--psi", default=0.7, show_default=True, help="Truncation of the seed's latent; 1 is none.")
-@click.option("--latents", help="W+ instead of a seed: .npy, or .npz with `ws`; [L, D] or [1, L, D].")
+@click.option("--latents", help="W+ instead of a seed: .npy, or .npz with `ws`; [L, D] or [1, L, D]. Of a BigGAN .npz.")
 @click.option("--label", type=int, help="Class of the seed's image, for a model with classes.")
 @click.option("--handles", required=True, help='Points to drag, "x,y;x,y" in pixels of the image.')
 @click.option("--targets", required=True, help='Where they shall go, "x,y;x,y", one for each handle.')
@@ -88,17 +89,19 @@ def drag(
     may_change = RegionChoice.of(region=region, segment=segment, segments=segments, mask=mask)
     handles_yx, targets_yx = parse_points("--handles", handles), parse_points("--targets", targets)
     refuse_drag(out, overwrite=overwrite)  # before the model is read
-    generator = load(model)
+    generator = load_model(model)
+    named = family_choices(named, generator)
+    options = space_of(named)
     side = generator.config.resolution
     stays = None if mask is None else read_mask(mask, side=side, invert=invert_mask)
     settings = settings_of(named, side)
     settings = resolved_settings(settings, generator.config, region=stays is not None or bool(may_change))
     if seed is not None:
-        start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])
+        start = jax.tree.map(lambda leaf: leaf[0], start_latents(generator, [seed], psi=psi, label=label))
     else:
         assert latents is not None  # one of the two is there
         start = read_latents(latents, generator)
-    free = RegionReader(generator, species_of(read_card(model)), Path()).region(may_change, start)
+    free = RegionReader(generator, species_of(read_card(model), label), Path()).region(may_change, start)
     with fitting() as on_progress:
         space = make_space(generator, options, label, on_progress=on_progress)
     request = EditRequest(
@@ -140,7 +143,7 @@ def drag(
 
             result = drag_made(generator, edit, on_progress=show)
         write_drag(out, result, pictures=pictures, details=details)
-    if np.abs(result.start.ws - start.ws).max() > 1e-4:
+    if isinstance(start, Latents) and np.abs(result.start.ws - start.ws).max() > 1e-4:
         click.echo("note: in W one vector feeds all moving layers; the drag began at another image than the latents'")
     distances = ", ".join(f"{distance:.1f}" for distance in result.distances)
     click.echo(f"{result.outcome.label} after {result.steps} steps, {distances} px from the targets; see {out}")

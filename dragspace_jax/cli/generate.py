@@ -8,17 +8,18 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
+import jax
 import numpy as np
 from PIL import Image
 
-from dragspace_jax.checkpoint import load
+from dragspace_jax.checkpoint import load_model
 from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.inputs import parse_seeds
 from dragspace_jax.folders import make_folder
-from dragspace_jax.inputs import check_seed_options, load_latents, seed_latents
+from dragspace_jax.inputs import check_seed_options, read_several_latents, start_latents
+from dragspace_jax.networks.rendering import render_batches
 from dragspace_jax.stylegan2.layers import Noise
-from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
 
 _SHEET_IMAGES = 64
@@ -28,8 +29,13 @@ _SHEET_SIDE = 256
 @click.command()
 @click.option("--model", required=True, help="A model folder, or critters-dog, critters-cat.")
 @click.option("--seeds", help="Seeds: numbers and ranges, such as 0-15 or 1,5,9-12.")
-@click.option("--latents", help="W+ instead of seeds: .npy, or .npz with `ws`; [L, D] or [n, L, D].")
-@click.option("--psi", default=0.7, show_default=True, help="Truncation of the seeds' latents; 1 is none.")
+@click.option("--latents", help="W+ instead of seeds: .npy, or .npz with `ws`; [L, D] or [n, L, D]. Of a BigGAN .npz.")
+@click.option(
+    "--psi",
+    default=0.7,
+    show_default=True,
+    help="Truncation of the seeds' latents; 1 is none, and the most that a BigGAN takes.",
+)
 @click.option("--label", type=int, help="Class of the seeds' images, for a model with classes.")
 @click.option("--noise", type=click.Choice(["const", "none", "random"]), default="const", show_default=True)
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
@@ -50,26 +56,26 @@ def generate(
     if (seeds is None) == (latents is None):
         raise UserError("give either --seeds or --latents")
     numbers = None if seeds is None else parse_seeds(seeds)
-    generator = load(model)
+    generator = load_model(model)
     if numbers is None:
         assert latents is not None  # one of the two is there
         if label is not None:
             raise UserError("--label goes with --seeds; latents are mapped already")
-        ws = load_latents(latents, generator.config)
-        names = [f"latent{i:04d}" for i in range(len(ws))]
+        start = read_several_latents(latents, generator)
+        names = [f"latent{i:04d}" for i in range(len(jax.tree.leaves(start)[0]))]
         make_folder(out)
     else:
         check_seed_options(generator.config, psi=psi, label=label)
         make_folder(out)  # before the work, which may be long
-        ws = seed_latents(generator, numbers, psi=psi, label=label)
+        start = start_latents(generator, numbers, psi=psi, label=label)
         names = [f"seed{seed:04d}" for seed in numbers]
     side = generator.config.resolution
-    whole = _raw_images(out / "images.npy", (len(ws), side, side, 3)) if raw else nullcontext()
+    whole = _raw_images(out / "images.npy", (len(names), side, side, 3)) if raw else nullcontext()
     small: list[np.ndarray] = []
     done = 0
     with whole as kept, progress() as bar:
-        task = bar.add_task("rendering", total=len(ws))
-        for images in render_batches(generator, ws, noise=noise, dtype=dtype):
+        task = bar.add_task("rendering", total=len(names))
+        for images in render_batches(generator, start, noise=noise, dtype=dtype):
             if kept is not None:
                 kept[done : done + len(images)] = images
             for image in to_uint8(images):

@@ -11,17 +11,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dragspace_jax.biggan import BigGANConfig
 from dragspace_jax.checkpoint import read_card
-from dragspace_jax.cli.describe import parameter_count
-from dragspace_jax.convert import opened, sha256
+from dragspace_jax.cli.describe import architecture, parameter_count
+from dragspace_jax.convert import opened, sha256, weights_file
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
 
 def _of_source(path: Path) -> dict[str, Any]:
+    weights = weights_file(path)
     with Console(stderr=True).status(f"reading {escape(path.name)}"), opened(path) as checkpoint:
         return {
             "kind": "checkpoint",
-            "source": {"format": checkpoint.format, "sha256": sha256(path), "file": path.name, **checkpoint.notes},
+            "source": {
+                "format": checkpoint.format,
+                "sha256": sha256(weights),
+                "file": weights.name,
+                **checkpoint.notes,
+            },
+            "family": _family(checkpoint.generator.config),
             "generator": checkpoint.generator.config.to_json(),
             "generator_parameters": parameter_count(checkpoint.generator.config),
             "discriminator": "in the file" if checkpoint.has_discriminator else None,
@@ -33,10 +41,15 @@ def _of_model(model: str) -> dict[str, Any]:
     return {
         "kind": "model folder",
         "source": card.source,
+        "family": _family(card.generator),
         "generator": card.generator.to_json(),
         "generator_parameters": parameter_count(card.generator),
         "discriminator": None if card.discriminator is None else card.discriminator.to_json(),
     }
+
+
+def _family(config: GeneratorConfig | BigGANConfig) -> str:
+    return "biggan" if isinstance(config, BigGANConfig) else "stylegan2"
 
 
 def _mean_w(facts: dict[str, Any]) -> str:
@@ -48,15 +61,22 @@ def _mean_w(facts: dict[str, Any]) -> str:
 
 
 def _rows(name: str, facts: dict[str, Any]) -> dict[str, str]:
-    generator = GeneratorConfig.from_json(facts["generator"])
-    source = facts["source"]
-    blocks = zip(generator.block_resolutions, generator.channels, strict=True)
-    discriminator = facts["discriminator"]
+    source, discriminator, parameters = facts["source"], facts["discriminator"], facts["generator_parameters"]
     return {
         "name": name,
         "kind": facts["kind"],
         "source": source.get("format", "unknown"),
         "SHA-256 of the source": source.get("sha256", "unknown"),
+        **(_biggan_rows(facts) if facts["family"] == "biggan" else _stylegan2_rows(facts)),
+        "parameters": f"{parameters:,}",
+        "discriminator": discriminator if isinstance(discriminator, str) else "yes" if discriminator else "none",
+    }
+
+
+def _stylegan2_rows(facts: dict[str, Any]) -> dict[str, str]:
+    generator = GeneratorConfig.from_json(facts["generator"])
+    blocks = zip(generator.block_resolutions, generator.channels, strict=True)
+    return {
         "resolution": f"{generator.resolution} px",
         "architecture": generator.architecture,
         "channels": ", ".join(f"{channels} at {resolution}" for resolution, channels in blocks),
@@ -67,8 +87,21 @@ def _rows(name: str, facts: dict[str, Any]) -> dict[str, str]:
         "clamp": "none" if generator.conv_clamp is None else f"{generator.conv_clamp:g}",
         "resample filter": ", ".join(f"{tap:g}" for tap in generator.resample_filter),
         "mean w": _mean_w(facts),
-        "parameters": f"{facts['generator_parameters']:,}",
-        "discriminator": discriminator if isinstance(discriminator, str) else "yes" if discriminator else "none",
+    }
+
+
+def _biggan_rows(facts: dict[str, Any]) -> dict[str, str]:
+    generator = BigGANConfig.from_json(facts["generator"])
+    sides = [(side, generator.block_channels(side)) for side in generator.block_resolutions]
+    attention = f"before block {generator.attention_layer_position}, {len(generator.layers)} blocks in all"
+    return {
+        "resolution": f"{generator.resolution} px",
+        "architecture": architecture(generator),
+        "channels": ", ".join(f"{channels} at {side}" for side, channels in sides),
+        "z": f"{generator.z_dim} wide, the class embedding as well",
+        "labels": f"{generator.num_classes} classes",
+        "self-attention": attention if generator.has_attention else "none",
+        "statistics": f"{generator.n_stats} truncations, from 0 to 1",
     }
 
 
@@ -81,7 +114,7 @@ def inspect(model_or_source: str, as_json: bool) -> None:
     A checkpoint is read as `dragspace convert` reads it, so what it would refuse is refused here.
     """
     path = Path(model_or_source)
-    facts = _of_source(path) if path.is_file() else _of_model(model_or_source)
+    facts = _of_source(path) if weights_file(path).is_file() else _of_model(model_or_source)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return

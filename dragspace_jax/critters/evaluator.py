@@ -87,7 +87,14 @@ class Evaluator:
         return predictions.attributes[:, [NAMES.index(name) for name in self.reliable]]
 
 
-def species_of(card: ModelCard) -> str | None:
-    """The species that a model draws, as its config.json says; None for models of anything else or not of 128 px."""
+def species_of(card: ModelCard, label: int | None = None) -> str | None:
+    """The species that a model draws, as its config.json says; None for models of anything else or not of 128 px.
+
+    Of a model that draws several, the class `label` is meant, and without one the first.
+    """
+    kinds = card.source.get("kinds")
+    number = label or 0
     species = card.source.get("kind")
+    if isinstance(kinds, list) and 0 <= number < len(kinds):
+        species = kinds[number]
     return species if card.generator.resolution == SIDE and species in KINDS else None

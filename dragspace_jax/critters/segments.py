@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Int32
 from numpy.typing import ArrayLike
 
+from dragspace_jax.biggan import BigGAN, BigGANLatents
 from dragspace_jax.critters.predictor import SIDE, Predictor, load_predictor, predict
 from dragspace_jax.critters.renderer import SEGMENTS
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.rendering import Renders, render_images
 from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.stylegan2.rendering import render_images
 
 GROUPS = {
     "eye": ("eye_left", "eye_right"),
@@ -66,8 +68,8 @@ def named_region(segmentation: Int32[np.ndarray, "H W"], names: Sequence[str]) -
     return region
 
 
-def seen_segments(model: Generator, latents: Latents) -> Int32[np.ndarray, "n H W"]:
-    """What the predictor sees on the pictures of latents [n, L, D]: indices into SEGMENTS.
+def seen_segments(model: Renders, latents: Latents | BigGANLatents) -> Int32[np.ndarray, "n H W"]:
+    """What the predictor sees on the pictures of n latents: indices into SEGMENTS.
 
     Args:
       model: a generator of critters at 128 px (`evaluator.species_of`); of others the answer means nothing.
@@ -86,13 +88,13 @@ def seen_segments(model: Generator, latents: Latents) -> Int32[np.ndarray, "n H 
 
 
 def segment_region(
-    model: Generator, latents: Latents | ArrayLike, names: str | Sequence[str]
+    model: Generator | BigGAN, latents: Latents | BigGANLatents | ArrayLike, names: str | Sequence[str]
 ) -> Bool[np.ndarray, "H W"]:
     """Where segments are on one image of `critters-dog` or `critters-cat`, as `EditRequest(region=…)` takes it.
 
     Args:
       model: the generator; of one that draws something else the answer means nothing.
-      latents: the image's: ws [L, D] or [1, L, D], or `Latents`.
+      latents: the image's: ws [L, D] or [1, L, D], `Latents`, or of a BigGAN `BigGANLatents`.
       names: one or several of `critters.SEGMENTS` and of the groups `eye`, `ear` and `face`.
 
     Raises:
@@ -101,7 +103,8 @@ def segment_region(
     """
     names = [names] if isinstance(names, str) else list(names)
     check_names(names)
-    one = jax.tree.map(lambda leaf: leaf[None], model.check_latents(latents))
+    given: Any = latents  # of the family that the model is of, or it says so
+    one = jax.tree.map(lambda leaf: leaf[None], model.check_latents(given))
     return named_region(seen_segments(model, one)[0], names)
 
 

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from dragspace_jax.biggan import BigGAN
 from dragspace_jax.drag.least_change import LeastChange
 from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.patch_tracking import PatchTracking
@@ -69,19 +70,19 @@ class Recipe:
 _made: dict[tuple[str, str, int | None], Recipe] = {}
 
 
-def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
+def recipe(name: str, model: Generator | BigGAN, *, label: int | None = None) -> Recipe:
     """A recipe for a model. Its basis is fitted once and kept in the user's cache; a second call costs nothing.
 
     Args:
       name: of `RECIPES`.
-      model: the generator.
+      model: the generator; of a BigGAN z moves.
       label: class of the images, for a model with classes: the basis is one of theirs.
 
     Raises:
       EditError: no such recipe.
       InputError: the label does not fit the model.
     """
-    options = complete_space(name, SpaceOptions())
+    options = space_of(family_choices({"recipe": name}, model))
     key = (name, fingerprint(model), label if options.fits else None)
     if key not in _made:
         _made[key] = Recipe(
@@ -124,6 +125,12 @@ def complete_settings(name: str, resolution: int, chosen: Mapping[str, Any] | No
         tolerance = _ARRIVED * max(1.0, resolution / 256)
         settings = dataclasses.replace(LEAST_CHANGE, feature_block=block, tolerance=tolerance, method=method)
     return dataclasses.replace(settings, **named)
+
+
+def family_choices(chosen: Mapping[str, Any], model: Generator | BigGAN) -> dict[str, Any]:
+    """Values by `CHOICE_KEYS`, with the space of the model's family where they name none: a BigGAN has its z alone."""
+    named = chosen.get("space") is not None or chosen.get("basis") is not None
+    return {**chosen} if named or not isinstance(model, BigGAN) else {**chosen, "space": "z"}
 
 
 def space_of(chosen: Mapping[str, Any]) -> SpaceOptions:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float32, UInt8
 
 from dragspace_jax.drag.edit import Edit, Outcome
 from dragspace_jax.drag.quality import Quality
-from dragspace_jax.stylegan2.rendering import render_images
+from dragspace_jax.networks.rendering import render_images
 from dragspace_jax.viz.sheets import to_uint8
 
 
@@ -78,7 +78,7 @@ class DragResult:
     @property
     def ws(self) -> Float32[np.ndarray, "L D"] | None:
         """[L, D] float32, W+ of the final latents, for families that have one."""
-        return None if self.latents is None else self.latents.ws
+        return getattr(self.latents, "ws", None)
 
     @property
     def distances(self) -> Float32[np.ndarray, " N"]:

@@ -179,7 +179,7 @@ class DragSettings:
         """
         tolerance = stop_distance(config.resolution) if self.tolerance is None else self.tolerance
         block = published_block(config.resolution) if self.feature_block is None else self.feature_block
-        engine = ("whole" if masked else "window") if self.engine is None else self.engine
+        engine = ("whole" if masked or not config.has_windows else "window") if self.engine is None else self.engine
         metric = ("image" if region else "model") if self.metric is None else self.metric
         filled = dataclasses.replace(self, tolerance=tolerance, feature_block=block, engine=engine, metric=metric)
         for name, setting in SETTINGS.items():
@@ -187,6 +187,11 @@ class DragSettings:
         if block not in config.block_resolutions:
             blocks = ", ".join(map(str, config.block_resolutions))
             raise EditError(f"feature block {block} is not in the model; it has {blocks}", field="feature_block")
+        if engine == "window" and not config.has_windows:
+            raise EditError(
+                "engine is 'window'; a BigGAN needs 'whole', since its self-attention sees all of the map",
+                field="engine",
+            )
         if masked and engine == "window":
             raise EditError(
                 "engine is 'window'; an edit with a mask needs 'whole', since the mask, which may be a region's "

@@ -100,6 +100,11 @@ class Config(Protocol):
         """Sides of the feature maps that a drag may follow."""
         ...
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether features can be had near points alone, without the rest of their map."""
+        ...
+
 
 @runtime_checkable
 class Model(Protocol):

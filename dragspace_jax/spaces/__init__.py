@@ -7,8 +7,9 @@ from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.stored import load_space, save_space
 from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, W, WPlus, default_layers
+from dragspace_jax.spaces.z import Z
 
 __all__ = [
-    "DEFAULT_LAYERS", "PCA", "Displacement", "LayerSpace", "Space", "SpaceError", "W", "WPlus",
+    "DEFAULT_LAYERS", "PCA", "Displacement", "LayerSpace", "Space", "SpaceError", "W", "WPlus", "Z",
     "default_layers", "fit_displacements", "fit_pca", "load_space", "save_space",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dragspace_jax.biggan import BigGAN
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.displacement import Displacement
@@ -16,11 +17,12 @@ from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.stored import load_space
 from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, W, WPlus, default_layers
+from dragspace_jax.spaces.z import Z
 from dragspace_jax.stylegan2 import Generator
 
-SpaceName = Literal["w+", "w", "pca"]
+SpaceName = Literal["w+", "w", "pca", "z"]
 OptionKind = Literal["choice", "whole", "number", "flag", "file"]
-SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca")
+SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca", "z")
 DEFAULT_COMPONENTS, WHITENED_COMPONENTS = 96, 64
 """Of a basis that is fitted, at most; in standard deviations the last ones would count as much as the first."""
 NEGLIGIBLE = 1e-3
@@ -57,9 +59,10 @@ class SpaceOptions:
     space: SpaceName | None = dataclasses.field(
         default=None,
         metadata=_about(
-            "What moves: a latent of each layer (w+), one for all of them (w), or principal components of W (pca).",
+            "What moves: a latent of each layer (w+), one for all of them (w), principal components of W (pca), or the "
+            "z of a BigGAN (z).",
             "choice",
-            "pca; published: w+; or what the basis is",
+            "pca; published: w+; or what the basis is; of a BigGAN z",
         ),
     )
     layers: int | None = dataclasses.field(
@@ -108,7 +111,7 @@ SPACE_OPTIONS: dict[str, SpaceOption] = {
 
 
 def make_space(
-    model: Generator,
+    model: Generator | BigGAN,
     options: SpaceOptions,
     label: int | None = None,
     *,
@@ -126,6 +129,8 @@ def make_space(
       SpaceError: it does not fit the model, options contradict each other, or the basis cannot be read.
       InputError: the label does not fit the model.
     """
+    if isinstance(model, BigGAN) or options.space == "z":
+        return _of_z(model, options)
     if options.layers is not None:
         WPlus(layers=options.layers).check(model)  # before a basis is fitted, which takes a while
     if options.basis is not None:
@@ -141,6 +146,19 @@ def make_space(
         kind = W if options.space == "w" else WPlus
         space = kind(layers=default_layers(model.config.num_ws) if options.layers is None else options.layers)
     space.check(model)
+    return space
+
+
+def _of_z(model: Generator | BigGAN, options: SpaceOptions) -> Z:
+    """Raises SpaceError if the model is no BigGAN, or if something else of one is asked for."""
+    space = Z()
+    space.check(model)
+    other = next((field for field in ("basis", "layers") if getattr(options, field) is not None), None)
+    if options.space not in (None, "z"):
+        raise SpaceError(f"space is {options.space}; a BigGAN has no W, and takes `space` z", field="space")
+    if other is not None:
+        raise SpaceError(f"{other} belongs to the W of a StyleGAN2; a BigGAN takes `space` z", field=f"{other} space")
+    _check_plain(options)
     return space
 
 

@@ -14,8 +14,9 @@ from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.spaces.displacement import Displacement
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.wplus import W, WPlus
+from dragspace_jax.spaces.z import Z
 
-_KINDS: dict[str, type[Space]] = {kind.name: kind for kind in (WPlus, W, PCA, Displacement)}
+_KINDS: dict[str, type[Space]] = {kind.name: kind for kind in (WPlus, W, PCA, Displacement, Z)}
 _LARGEST = 1e12  # of any number: what is squared stays within float32
 _RANKS = {"mean": (1,), "components": (2, 3), "variance": (1,), "scale": (1,)}
 

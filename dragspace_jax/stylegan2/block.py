@@ -13,8 +13,9 @@ from types import MappingProxyType
 from flax import nnx
 from jaxtyping import Array, Float, Float32, PRNGKeyArray
 
+from dragspace_jax.networks.convolution import is_accelerator
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator
+from dragspace_jax.stylegan2.convolution import Kernel
 from dragspace_jax.stylegan2.layers import Conv, Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.resample import normalised_taps, upsample_valid
 from dragspace_jax.stylegan2.tile import Tile, Window

@@ -12,13 +12,9 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, Self, get_args
 
-from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.config import ConfigError, settings_from_json
 
 Architecture = Literal["skip", "resnet", "orig"]
-
-
-class ConfigError(DragspaceError):
-    """A setting that is unknown, missing or out of range; the message names it."""
 
 
 def block_resolutions(resolution: int) -> tuple[int, ...]:
@@ -113,14 +109,7 @@ class _NetworkConfig:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote. Raises ConfigError on a missing or unknown setting."""
-        known = {f.name: f for f in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        required = {n for n, f in known.items() if f.default is dataclasses.MISSING}
-        missing = sorted(required - set(values))
-        if unknown or missing:
-            raise ConfigError(f"{cls.__name__}: unknown settings {unknown}, missing settings {missing}")
-        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**settings)
+        return cls(**settings_from_json(cls, values))
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON holds them."""
@@ -152,6 +141,11 @@ class GeneratorConfig(_NetworkConfig):
     mapping_features: int | None = None
     embed_features: int | None = None
     mapping_lr_multiplier: float = 0.01
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether features can be had near points alone: convolutions are local."""
+        return True
 
     @property
     def num_ws(self) -> int:

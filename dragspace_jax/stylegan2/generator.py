@@ -12,7 +12,7 @@ from dragspace_jax.stylegan2.config import GeneratorConfig
 from dragspace_jax.stylegan2.latents import Latents, check_latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.mapping import Mapping
-from dragspace_jax.stylegan2.network import PreparedSynthesis, prepare
+from dragspace_jax.stylegan2.network import PreparedSynthesis, prepare, styles_of
 from dragspace_jax.stylegan2.synthesis import Synthesis
 
 
@@ -52,6 +52,16 @@ class Generator(nnx.Module):
             dtype=dtype,
             platform=platform,
         )
+
+    def images(
+        self, latents: Latents, *, noise: Noise = "const", key: PRNGKeyArray | None = None, dtype: str = "float32"
+    ) -> Float32[Array, "B H W C"]:
+        """Latents with a leading B to images, as `networks.rendering` asks for them."""
+        image = self.synthesis.render(
+            styles_of(self.synthesis, latents), noise=noise, key=key, dtype=jnp.dtype(dtype)
+        ).image
+        assert image is not None  # nothing stops below the top here
+        return image
 
     def __call__(
         self,

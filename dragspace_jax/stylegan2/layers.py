@@ -19,7 +19,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
 
-from dragspace_jax.stylegan2.convolution import Kernel, convolve_valid, is_accelerator, transposed_convolution
+from dragspace_jax.networks.convolution import convolve_valid, is_accelerator
+from dragspace_jax.networks.parameters import Buffer
+from dragspace_jax.stylegan2.convolution import Kernel, transposed_convolution
 from dragspace_jax.stylegan2.recalled import recalled
 from dragspace_jax.stylegan2.resample import Taps, filter_valid, filter_window, stored
 from dragspace_jax.stylegan2.tile import Tile, Window
@@ -27,10 +29,6 @@ from dragspace_jax.stylegan2.tile import Tile, Window
 Noise = Literal["const", "random", "none"]
 LRELU_GAIN = math.sqrt(2.0)
 _HIGHEST = jax.lax.Precision.HIGHEST
-
-
-class Buffer(nnx.Variable[Array]):
-    """A constant of the network that no optimiser moves: w_avg, noise maps."""
 
 
 def leaky_relu(

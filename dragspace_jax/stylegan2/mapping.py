@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Float32
 
-from dragspace_jax.stylegan2.layers import Buffer, Dense
+from dragspace_jax.networks.parameters import Buffer
+from dragspace_jax.stylegan2.layers import Dense
 
 
 def normalise_second_moment(x: Float32[Array, "B D"]) -> Float32[Array, "B D"]:

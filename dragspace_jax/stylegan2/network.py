@@ -16,9 +16,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Float32, Int32
 
 from dragspace_jax.networks import Grid, PatchReader
+from dragspace_jax.networks.convolution import is_accelerator
 from dragspace_jax.stylegan2.block import NOTHING_KNOWN, Known, Styles
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator
+from dragspace_jax.stylegan2.convolution import Kernel
 from dragspace_jax.stylegan2.latents import Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis
 from dragspace_jax.stylegan2.windows import WindowPlan, plan_windows

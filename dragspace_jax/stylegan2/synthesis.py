@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int32, PRNGKeyArray
 
+from dragspace_jax.networks.convolution import is_accelerator, platform_of
 from dragspace_jax.stylegan2.block import (
     NO_KERNELS,
     NOTHING_KNOWN,
@@ -23,7 +24,7 @@ from dragspace_jax.stylegan2.block import (
     SynthesisBlock,
 )
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.convolution import Kernel, is_accelerator, platform_of
+from dragspace_jax.stylegan2.convolution import Kernel
 from dragspace_jax.stylegan2.layers import Noise, SynthesisLayer, ToRGB
 from dragspace_jax.stylegan2.tile import Tile
 from dragspace_jax.stylegan2.windows import WindowPlan

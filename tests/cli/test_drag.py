@@ -19,8 +19,8 @@ from PIL import Image
 from dragspace_jax.drag.measure import _compiled
 from dragspace_jax.drag.programs import programs_for
 from dragspace_jax.loading_ahead import Ahead
+from dragspace_jax.networks.rendering import _renderer
 from dragspace_jax.spaces import PCA, Displacement, WPlus, save_space
-from dragspace_jax.stylegan2.rendering import _renderer
 from tests.batch.faults import Disk, full_from
 
 Run = Callable[..., Result]

@@ -73,7 +73,7 @@ def test_an_interrupted_run_leaves_no_raw_images(dragspace, tiny_folder, tmp_pat
 def test_a_place_that_cannot_be_written_is_told_before_the_work(dragspace, tiny_folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     module = importlib.import_module("dragspace_jax.cli.generate")
-    monkeypatch.setattr(module, "seed_latents", lambda *_, **__: pytest.fail("worked first"))
+    monkeypatch.setattr(module, "start_latents", lambda *_, **__: pytest.fail("worked first"))
     out = tmp_path / "file" / "out"
     result = dragspace("generate", "--model", tiny_folder, "--seeds", "0", "--out", out)
     assert result.exit_code == 2

@@ -78,6 +78,7 @@ class Waves:
 class _Config:
     resolution: int = SIDE
     block_resolutions: tuple[int, ...] = (SIDE,)
+    has_windows: bool = True
 
 
 def waves(width: int = 4) -> Waves:

@@ -72,6 +72,7 @@ class Ramp:
 class _Config:
     resolution: int = SIDE
     block_resolutions: tuple[int, ...] = (SIDE,)
+    has_windows: bool = True
 
 
 def ramp() -> Ramp:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from dragspace_jax.networks.convolution import convolve_valid, platform_of
 from dragspace_jax.stylegan2 import Discriminator, DiscriminatorConfig, Generator
-from dragspace_jax.stylegan2.convolution import Kernel, convolve_valid, platform_of, transposed_convolution
+from dragspace_jax.stylegan2.convolution import Kernel, transposed_convolution
 from dragspace_jax.stylegan2.windows import WindowPlan
 
 PLATFORMS = ("cpu", "tpu", "cuda")
