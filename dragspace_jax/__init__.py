@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
+    from dragspace_jax.analysis.directions import Directions, read_directions
+    from dragspace_jax.analysis.moves import edit
+    from dragspace_jax.analysis.styles import style_statistics
     from dragspace_jax.checkpoint import load
     from dragspace_jax.compilation_cache import enable_compilation_cache
     from dragspace_jax.critters.segments import segment_region
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PCA",
+    "Directions",
     "Displacement",
     "DragResult",
     "DragSettings",
@@ -40,18 +44,21 @@ __all__ = [
     "box_region",
     "drag_many",
     "drag_one",
+    "edit",
     "enable_compilation_cache",
     "fit_displacements",
     "fit_pca",
     "generate",
     "load",
     "load_space",
+    "read_directions",
     "recipe",
     "render",
     "save_space",
     "seed_latents",
     "seed_to_z",
     "segment_region",
+    "style_statistics",
     "transfer",
 ]
 
@@ -60,6 +67,7 @@ _MODULES = (
     "errors",
     "checkpoint",
     "compilation_cache",
+    "analysis.moves",  # before `drag`, which has a module called `edit`
     "drag",
     "drag.recipes",
     "drag.region",
@@ -68,6 +76,7 @@ _MODULES = (
     "inputs",
     "images",
     "critters.segments",
+    "analysis.styles",
 )
 
 

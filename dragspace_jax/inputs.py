@@ -126,6 +126,27 @@ def read_latents(path: str | Path, model: Generator) -> Latents:
     return model.check_latents(offsets)
 
 
+def read_several_latents(path: str | Path, model: Generator) -> Latents:
+    """Latents of n images from a file: ws as `load_latents` takes it, and in an .npz their offsets, [C] or [n, C].
+
+    Raises:
+      InputError, LatentsError: as `read_latents` does.
+    """
+    path = Path(path)
+    ws = load_latents(path, model.config)
+    offsets = {name: read_array(path, name) for name in _offsets(path)}
+    for name, array in offsets.items():
+        if len(ws) > 1 and array.shape[:1] != (len(ws),):
+            raise InputError(f"latents {path}: `{name}` has shape {list(array.shape)}; the file holds {len(ws)} images")
+    rows = [
+        model.check_latents(
+            Latents.of_arrays({"ws": one, **{n: a[i] if a.ndim > 1 else a for n, a in offsets.items()}})
+        )
+        for i, one in enumerate(ws)
+    ]
+    return Latents.stack(rows)
+
+
 def _offsets(path: Path) -> list[str]:
     """Names of the arrays with offsets of styles; a .npy has none."""
     return [name for name in array_names(path) if name.startswith("styles/")]

@@ -16,7 +16,8 @@ from dragspace_jax.cli.console import progress
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.inputs import parse_seeds
 from dragspace_jax.folders import make_folder
-from dragspace_jax.inputs import check_seed_options, load_latents, seed_latents
+from dragspace_jax.inputs import check_seed_options, read_several_latents, seed_latents
+from dragspace_jax.stylegan2 import Latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
@@ -55,21 +56,21 @@ def generate(
         assert latents is not None  # one of the two is there
         if label is not None:
             raise UserError("--label goes with --seeds; latents are mapped already")
-        ws = load_latents(latents, generator.config)
-        names = [f"latent{i:04d}" for i in range(len(ws))]
+        shown = read_several_latents(latents, generator)
+        names = [f"latent{i:04d}" for i in range(len(shown.ws))]
         make_folder(out)
     else:
         check_seed_options(generator.config, psi=psi, label=label)
         make_folder(out)  # before the work, which may be long
-        ws = seed_latents(generator, numbers, psi=psi, label=label)
+        shown = Latents(ws=seed_latents(generator, numbers, psi=psi, label=label))
         names = [f"seed{seed:04d}" for seed in numbers]
-    side = generator.config.resolution
-    whole = _raw_images(out / "images.npy", (len(ws), side, side, 3)) if raw else nullcontext()
+    side, count = generator.config.resolution, len(shown.ws)
+    whole = _raw_images(out / "images.npy", (count, side, side, 3)) if raw else nullcontext()
     small: list[np.ndarray] = []
     done = 0
     with whole as kept, progress() as bar:
-        task = bar.add_task("rendering", total=len(ws))
-        for images in render_batches(generator, ws, noise=noise, dtype=dtype):
+        task = bar.add_task("rendering", total=count)
+        for images in render_batches(generator, shown, noise=noise, dtype=dtype):
             if kept is not None:
                 kept[done : done + len(images)] = images
             for image in to_uint8(images):
