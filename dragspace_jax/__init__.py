@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
+    from dragspace_jax.analysis.directions import Directions, read_directions
+    from dragspace_jax.analysis.moves import edit
+    from dragspace_jax.analysis.styles import style_statistics
     from dragspace_jax.biggan import BigGAN, BigGANLatents
     from dragspace_jax.checkpoint import load, load_model
     from dragspace_jax.compilation_cache import enable_compilation_cache
@@ -27,6 +30,7 @@ __all__ = [
     "PCA",
     "BigGAN",
     "BigGANLatents",
+    "Directions",
     "Displacement",
     "DragResult",
     "DragSettings",
@@ -44,6 +48,7 @@ __all__ = [
     "box_region",
     "drag_many",
     "drag_one",
+    "edit",
     "enable_compilation_cache",
     "fit_displacements",
     "fit_pca",
@@ -51,6 +56,7 @@ __all__ = [
     "load",
     "load_model",
     "load_space",
+    "read_directions",
     "recipe",
     "render",
     "save_space",
@@ -58,6 +64,7 @@ __all__ = [
     "seed_to_z",
     "segment_region",
     "start_latents",
+    "style_statistics",
     "transfer",
 ]
 
@@ -67,6 +74,7 @@ _MODULES = (
     "checkpoint",
     "biggan",
     "compilation_cache",
+    "analysis.moves",  # before `drag`, which has a module called `edit`
     "drag",
     "drag.recipes",
     "drag.region",
@@ -75,6 +83,7 @@ _MODULES = (
     "inputs",
     "images",
     "critters.segments",
+    "analysis.styles",
 )
 
 

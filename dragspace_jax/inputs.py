@@ -142,14 +142,16 @@ def load_one_latent(path: str | Path, config: GeneratorConfig, *, key: str = "ws
 
 
 def read_several_latents(path: str | Path, model: Generator | BigGAN) -> Latents | BigGANLatents:
-    """Latents of n images from a file, arrays with a leading n: ws of a StyleGAN2, `z` and so on of a BigGAN (.npz).
+    """Latents of n images from a file: ws as `load_latents` takes it, and in an .npz their offsets, [C] or [n, C].
+
+    Of a BigGAN `z`, `class_embedding` and `statistics` of an .npz, with a leading n.
 
     Raises:
       InputError: as `load_latents` does.
-      BigGANLatentsError: latents that do not fit a BigGAN.
+      LatentsError, BigGANLatentsError: offsets or latents that do not fit the model.
     """
     if not isinstance(model, BigGAN):
-        return Latents(ws=load_latents(path, model.config))
+        return _several_ws(Path(path), model)
     try:
         found = BigGANLatents.of_arrays(read_arrays(path))
     except FileNotFoundError as error:
@@ -190,6 +192,21 @@ def read_latents(path: str | Path, model: Generator | BigGAN) -> Latents | BigGA
     ws = load_one_latent(path, model.config)
     offsets = Latents.of_arrays({"ws": ws, **{name: read_array(Path(path), name) for name in _offsets(Path(path))}})
     return model.check_latents(offsets)
+
+
+def _several_ws(path: Path, model: Generator) -> Latents:
+    ws = load_latents(path, model.config)
+    offsets = {name: read_array(path, name) for name in _offsets(path)}
+    for name, array in offsets.items():
+        if len(ws) > 1 and array.shape[:1] != (len(ws),):
+            raise InputError(f"latents {path}: `{name}` has shape {list(array.shape)}; the file holds {len(ws)} images")
+    rows = [
+        model.check_latents(
+            Latents.of_arrays({"ws": one, **{n: a[i] if a.ndim > 1 else a for n, a in offsets.items()}})
+        )
+        for i, one in enumerate(ws)
+    ]
+    return Latents.stack(rows)
 
 
 def _offsets(path: Path) -> list[str]:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "convert": "Turn a published checkpoint into a model folder.",
     "demo": "Drag points on images of the embedded models and write a page of pictures.",
     "drag": "Drag handle points to target points on one image.",
+    "edit": "Move an image along directions, or by style channels.",
     "fit-pca": "Fit a basis to drag in: principal components of W.",
     "generate": "Write images of seeds or latents, and a contact sheet.",
     "inspect": "Show what a model folder or a published checkpoint holds.",

@@ -68,9 +68,10 @@ class Synthesis(nnx.Module):
 
     def style_channels(self) -> dict[str, int]:
         """{name of a convolution: number C of its styles}, in the order of W+."""
-        return {name: self._convolution(name).affine.bias.shape[0] for name in self.layer_of()}
+        return {name: self.convolution(name).affine.bias.shape[0] for name in self.layer_of()}
 
-    def _convolution(self, name: str) -> SynthesisLayer | ToRGB:
+    def convolution(self, name: str) -> SynthesisLayer | ToRGB:
+        """A convolution by its name, such as `b16.conv1`."""
         block, convolution = name.split(".")
         return getattr(getattr(self, block), convolution)
 
@@ -87,7 +88,7 @@ class Synthesis(nnx.Module):
         found = {}
         for name, layer in self.layer_of().items():
             if names is None or name in names:
-                found[name] = self._convolution(name).affine(ws[:, layer])
+                found[name] = self.convolution(name).affine(ws[:, layer])
         return found
 
     def __call__(
