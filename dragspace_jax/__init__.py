@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
     from dragspace_jax.analysis.directions import Directions, read_directions
     from dragspace_jax.analysis.moves import edit
-    from dragspace_jax.analysis.styles import style_statistics
+    from dragspace_jax.analysis.styles import channel_space, style_statistics
     from dragspace_jax.checkpoint import load
     from dragspace_jax.compilation_cache import enable_compilation_cache
     from dragspace_jax.critters.segments import segment_region
@@ -42,6 +42,7 @@ __all__ = [
     "__version__",
     "batch",
     "box_region",
+    "channel_space",
     "drag_many",
     "drag_one",
     "edit",
