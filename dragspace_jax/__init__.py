@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
     from dragspace_jax.analysis.directions import Directions, read_directions
     from dragspace_jax.analysis.moves import edit
-    from dragspace_jax.analysis.styles import style_statistics
+    from dragspace_jax.analysis.styles import channel_space, style_statistics
     from dragspace_jax.biggan import BigGAN, BigGANLatents
     from dragspace_jax.checkpoint import load, load_model
     from dragspace_jax.compilation_cache import enable_compilation_cache
@@ -46,6 +46,7 @@ __all__ = [
     "__version__",
     "batch",
     "box_region",
+    "channel_space",
     "drag_many",
     "drag_one",
     "edit",

@@ -201,12 +201,10 @@ def _several_ws(path: Path, model: Generator) -> Latents:
         if len(ws) > 1 and array.shape[:1] != (len(ws),):
             raise InputError(f"latents {path}: `{name}` has shape {list(array.shape)}; the file holds {len(ws)} images")
     rows = [
-        model.check_latents(
-            Latents.of_arrays({"ws": one, **{n: a[i] if a.ndim > 1 else a for n, a in offsets.items()}})
-        )
-        for i, one in enumerate(ws)
+        {"ws": one} | {name: array[index] if array.ndim > 1 else array for name, array in offsets.items()}
+        for index, one in enumerate(ws)
     ]
-    return Latents.stack(rows)
+    return Latents.stack([model.check_latents(Latents.of_arrays(row)) for row in rows])
 
 
 def _offsets(path: Path) -> list[str]:

@@ -6,6 +6,7 @@ Source: StyleSpace (arXiv 2011.12799), section 3: S is what the affine maps make
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +16,10 @@ from dragspace_jax.errors import DragspaceError
 from dragspace_jax.inputs import label_vector
 from dragspace_jax.spaces import PCA
 from dragspace_jax.spaces.cached import cached_pca
+from dragspace_jax.spaces.channels import Channels
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES, fit_pca
 from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.synthesis import Synthesis
 
 
@@ -124,9 +127,43 @@ def channel_offset(
 ) -> dict[str, Float32[np.ndarray, " C"]]:
     """The offset of styles that moves one channel by one deviation. Raises ChannelError, also where it never varies."""
     name, index = channel_of(model, layer, index)
+    offset = np.zeros(len(statistics.deviation[name]), np.float32)
+    offset[index] = _deviation(statistics, name, index)
+    return {name: offset}
+
+
+def channel_space(
+    model: Generator, channels: Sequence[tuple[str | int, int]], *, statistics: StyleStatistics | None = None
+) -> Channels:
+    """A space to drag in: chosen style channels, each in its deviations.
+
+    Args:
+      model: the generator.
+      channels: (convolution's name or published number, index), each once.
+      statistics: of the model; None: those of its 100,000 samples.
+
+    Raises:
+      ChannelError: no channels, one twice, or one that the model has not or that never varies.
+    """
+    known = style_statistics(model) if statistics is None else statistics
+    chosen: dict[str, list[int]] = {}
+    for layer, number in channels:
+        name, index = channel_of(model, layer, number)
+        if index in chosen.setdefault(name, []):
+            raise ChannelError(f"channel {name}:{index} is there twice")
+        chosen[name].append(index)
+    if not chosen:
+        raise ChannelError("channel: at least one is needed to move in")
+    deviations = {name: [_deviation(known, name, k) for k in indices] for name, indices in chosen.items()}
+    return Channels(
+        index={name: jnp.asarray(indices, jnp.int32) for name, indices in chosen.items()},
+        deviation={name: jnp.asarray(each, jnp.float32) for name, each in deviations.items()},
+        model=fingerprint(model),
+    )
+
+
+def _deviation(statistics: StyleStatistics, name: str, index: int) -> float:
     deviation = statistics.deviation[name]
     if not deviation[index] > 1e-6 * deviation.max():
-        raise ChannelError(f"channel {layer}:{index} does not vary over the model's samples, so it has no deviation")
-    offset = np.zeros(len(deviation), np.float32)
-    offset[index] = deviation[index]
-    return {name: offset}
+        raise ChannelError(f"channel {name}:{index} does not vary over the model's samples, so it has no deviation")
+    return float(deviation[index])
