@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.images import generate, render
     from dragspace_jax.inputs import seed_latents
+    from dragspace_jax.placement import Devices, devices
     from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PCA",
+    "Devices",
     "Displacement",
     "DragResult",
     "DragSettings",
@@ -38,6 +40,7 @@ __all__ = [
     "__version__",
     "batch",
     "box_region",
+    "devices",
     "drag_many",
     "drag_one",
     "enable_compilation_cache",
@@ -66,6 +69,7 @@ _MODULES = (
     "spaces",
     "stylegan2",
     "inputs",
+    "placement",
     "images",
     "critters.segments",
 )

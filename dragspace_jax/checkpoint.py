@@ -23,6 +23,7 @@ import numpy as np
 from flax import nnx
 
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.placement import Where, one_device, running_on
 from dragspace_jax.stored_arrays import read_arrays
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
@@ -250,14 +251,21 @@ def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, np.
         ) from error
 
 
-def load(model: str | Path) -> Generator:
+def load(model: str | Path, *, device: Where = None) -> Generator:
     """Open a generator by its folder's path or an embedded name (`critters-dog`, `critters-cat`), as float32.
+
+    Args:
+      model: which.
+      device: where it shall lie, and what uses it run: `cpu`, `gpu:0`, …; None: where JAX prefers.
 
     Raises:
       ModelError: unknown name, or a folder that is not whole.
+      DeviceError: no such device.
     """
+    place = one_device(device)
     card = read_card(model)
-    return build_generator(card.generator, _restore(resolve(model), "generator", card.files))
+    with running_on(place):
+        return build_generator(card.generator, _restore(resolve(model), "generator", card.files))
 
 
 def load_discriminator(model: str | Path) -> Discriminator:

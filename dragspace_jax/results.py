@@ -21,6 +21,7 @@ from dragspace_jax.drag import DragResult, DragSettings
 from dragspace_jax.drag.quality import Quality
 from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
+from dragspace_jax.placement import present_device
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -38,7 +39,7 @@ _TOGETHER = 4
 def versions() -> dict[str, str]:
     """Versions of what decides a result's numbers, and the device."""
     names = ("dragspace-jax", "jax", "jaxlib", "flax", "optax", "numpy")
-    device = jax.devices()[0]
+    device = present_device()
     return {name: importlib.metadata.version(name) for name in names} | {
         "device": f"{device.platform}: {device.device_kind}"
     }
@@ -183,9 +184,11 @@ def settings_record(settings: DragSettings) -> dict[str, Any]:
     return {field: getattr(settings, field) for field in SETTINGS}
 
 
-def render_each(model: Generator, latents: Latents, settings: DragSettings) -> Iterator[np.ndarray]:
-    """The images of latents [n, L, D], uint8 [H, W, 3] each, by one program for any n."""
-    for batch in render_batches(model, latents, noise=settings.noise, dtype=settings.dtype, together=_TOGETHER):
+def render_each(
+    model: Generator, latents: Latents, settings: DragSettings, *, together: int = _TOGETHER
+) -> Iterator[np.ndarray]:
+    """The images of latents [n, L, D], uint8 [H, W, 3] each, by one program, of `together` images, for any n."""
+    for batch in render_batches(model, latents, noise=settings.noise, dtype=settings.dtype, together=together):
         yield from to_uint8(batch)
 
 

@@ -92,7 +92,7 @@ def _flags() -> dict[str, str]:
     fields = {field: key for key, field in SETTING_KEYS.items()}
     own = (
         "psi", "label", "mask", "region", "segment", "segments", "lanes", "pictures", "sort", "out", "resume",
-        "overwrite",
+        "overwrite", "device", "on", "workers", "mirror",
     )  # fmt: skip
     points = {"handles_yx": "handles", "targets_yx": "targets"}
     keys = {**{key: key for key in (*CHOICE_KEYS, *own)}, **fields, **points}
