@@ -24,6 +24,7 @@ from flax import nnx
 
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.placement import Where, one_device, running_on
+from dragspace_jax.remote_folders import fetched, is_remote
 from dragspace_jax.stored_arrays import read_arrays
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
@@ -196,10 +197,17 @@ def _writer() -> ocp.Checkpointer:
 def resolve(model: str | Path) -> Path:
     """The folder of a model given by its path or by the name of an embedded one. Raises ModelError if there is none.
 
+    A model in an object store (`gs://…`, `s3://…`) is copied here first.
+
     Where a replacement was interrupted between its renames, this is the old model, still set aside.
     """
     if str(model) in EMBEDDED_MODELS:
         folder = Path(str(importlib.resources.files("dragspace_jax"))) / "critters" / "weights" / str(model)
+    elif is_remote(model):
+        try:
+            folder = fetched(str(model))
+        except Exception as error:  # each store's client has errors of its own
+            raise ModelError(f"the model {model} cannot be read: {' '.join(str(error).split())}") from error
     else:
         folder = Path(model)
         if not _is_model(folder) and folder.name and _is_model(_set_aside(folder)):

@@ -74,7 +74,8 @@ def devices(asked: Where = None, *, dtype: str = "float32") -> Devices:
         return asked
     if asked is None:
         chosen = _preferred()
-        reason = "nothing was asked for, and JAX prefers " + ("it" if len(chosen) == 1 else "them")
+        told = _default_device() is not None
+        reason = "jax.default_device names it" if told else "nothing was asked for, and JAX prefers this platform"
     elif isinstance(asked, str):
         chosen, reason = _named(asked), f"{asked} was asked for"
     else:
@@ -90,9 +91,14 @@ def devices(asked: Where = None, *, dtype: str = "float32") -> Devices:
     )
 
 
+def _default_device() -> Any:
+    """What `jax.default_device` names, in this context too."""
+    return jax.config.jax_default_device  # type: ignore[attr-defined]
+
+
 def _preferred() -> list[Device]:
     """All devices of the platform that JAX prefers, or the one that `jax.default_device` names."""
-    named = jax.config.values["jax_default_device"]
+    named = _default_device()
     return jax.local_devices(backend=named) if named is None or isinstance(named, str) else [named]
 
 

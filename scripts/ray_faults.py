@@ -9,6 +9,7 @@ twice, or comes out otherwise than on one machine beyond what rounding explains.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -134,9 +135,7 @@ def driver_killed(edits: Path, out: Path, count: int) -> dict[str, Any]:
 
 def scaling(edits: Path, out: Path, count: int) -> dict[str, Any]:
     """Edits a second of one and of two workers of one core each, between the first fifth and the last."""
-    import ray
-
-    rates = {}
+    ray, rates = importlib.import_module("ray"), {}
     for number in (1, 2, 1, 2):
         times: list[float] = []
         # Ray hands out as many cores as it is told of, and a worker keeps to its own.

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from dragspace_jax.batch.resume import Earlier, is_record
 from dragspace_jax.folders import FolderError, make_folder, whole_file
+from dragspace_jax.remote_folders import is_remote
 
 SHARD = 64
 """Edits of a shard; the last of a run has fewer."""
@@ -175,7 +176,7 @@ class Mirror:
             entry = tarfile.TarInfo("results.jsonl")
             entry.size = len(lines)
             shard.addfile(entry, io.BytesIO(lines))
-        if "://" in str(self._place):
+        if is_remote(self._place):
             (self._place / name).write_bytes(packed.getvalue())  # an object is there whole, or not at all
         else:
             with whole_file(Path(self._place) / name) as file:

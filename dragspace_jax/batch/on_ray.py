@@ -162,7 +162,6 @@ class RayWorkers(Iterable[Ended]):
         if self._ray.is_initialized():
             return False
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         try:
             if self._cluster.address is None:
@@ -186,7 +185,8 @@ class RayWorkers(Iterable[Ended]):
                 pictures=self._pictures,
                 platform=self._cluster.platform,
                 cores=cores,
-                keeps_programs=bool(jax.config.values["jax_compilation_cache_dir"]),
+                keeps_programs=jax.config.values["jax_enable_compilation_cache"]
+                and bool(jax.config.values["jax_compilation_cache_dir"]),
             )
         )
         # A call that was under way is not repeated: other workers may have its edits by then.
