@@ -50,7 +50,7 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 
 # The larger set holds the smaller one: after it, `make demo` has nothing to install.
 $(INSTALLED_DEV): $(INPUTS) | $(BIN)/python
-	$(INSTALL) --editable '.[torch,dev]'
+	$(INSTALL) --editable '.[torch,ray,dev]'
 	touch $(INSTALLED) $@
 
 $(BIN)/python:

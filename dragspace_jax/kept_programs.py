@@ -113,7 +113,7 @@ class KeptJit:
         counts = [len(jax.tree.leaves(arg)) for arg in args]
         donated = [sum(counts[:n]) + i for n in self._donated for i in range(counts[n])]
         ahead = loading_ahead.current()
-        if ahead is not None and devices <= {jax.local_devices()[0]}:
+        if ahead is not None and (devices or {present_device()}) <= {jax.local_devices()[0]}:
             program = ahead.program(path.name, donated)
             if program is not None:
                 return program
