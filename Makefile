@@ -51,7 +51,7 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 # The larger set holds the smaller one: after it, `make demo` has nothing to install. The package that BigGAN is held to
 # comes without what it downloads its models with, which no test asks for.
 $(INSTALLED_DEV): $(INPUTS) | $(BIN)/python
-	$(INSTALL) --editable '.[torch,dev]'
+	$(INSTALL) --editable '.[torch,ray,dev]'
 	$(INSTALL) --no-deps pytorch-pretrained-biggan
 	touch $(INSTALLED) $@
 

@@ -16,6 +16,8 @@ import jax
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from rich.console import Console
 
+from dragspace_jax.placement import present_device
+
 PACKAGES = ("dragspace-jax", "jax", "jaxlib", "flax", "numpy", "torch")
 BUSY = 0.5
 """Above this load average other programs take part of the cores, and slow the sides by different factors."""
@@ -28,7 +30,7 @@ def has_torch() -> bool:
 
 def accelerated() -> bool:
     """Whether JAX runs on an accelerator."""
-    return jax.default_backend() != "cpu"
+    return present_device().platform != "cpu"
 
 
 @contextmanager
@@ -108,7 +110,7 @@ def baseline_device() -> str | None:
 
 def facts(threads: int) -> dict[str, Any]:
     """All of it, as JSON holds it."""
-    device = jax.devices()[0]
+    device = present_device()
     installed = {name: importlib.metadata.version(name) for name in PACKAGES if name != "torch" or has_torch()}
     return {
         "processor": _processor(),

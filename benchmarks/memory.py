@@ -22,6 +22,7 @@ import click
 import jax
 
 from dragspace_jax.checkpoint import load, stylegan2_config
+from dragspace_jax.placement import present_device
 
 from . import implementation, report, resident
 from .case import CASES, Case, Sample, edits_of, random_model
@@ -60,6 +61,8 @@ def measure(case: Case, side: Side, model: str | None = None, iterations: int = 
     command = [sys.executable, "-m", f"{__package__}.memory", "--task"]
     # Kept programs would hide what compiling them takes.
     environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    if present_device().platform != jax.default_backend():  # another was asked for than JAX prefers
+        environment["JAX_PLATFORMS"] = present_device().platform
     done = subprocess.run([*command, json.dumps(task)], capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"the measuring process of {case.title}, {side.name} failed:\n{done.stderr}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.images import generate, render
     from dragspace_jax.inputs import seed_latents, start_latents
+    from dragspace_jax.placement import Devices, devices
     from dragspace_jax.spaces import PCA, Displacement, W, WPlus, Z, fit_displacements, fit_pca, load_space, save_space
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
@@ -30,6 +31,7 @@ __all__ = [
     "PCA",
     "BigGAN",
     "BigGANLatents",
+    "Devices",
     "Directions",
     "Displacement",
     "DragResult",
@@ -47,6 +49,7 @@ __all__ = [
     "batch",
     "box_region",
     "channel_space",
+    "devices",
     "drag_many",
     "drag_one",
     "edit",
@@ -82,6 +85,7 @@ _MODULES = (
     "spaces",
     "stylegan2",
     "inputs",
+    "placement",
     "images",
     "critters.segments",
     "analysis.styles",

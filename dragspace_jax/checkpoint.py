@@ -24,6 +24,8 @@ from flax import nnx
 
 from dragspace_jax.biggan import BigGAN, BigGANConfig
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.placement import Where, one_device, running_on
+from dragspace_jax.remote_folders import fetched, is_remote
 from dragspace_jax.stored_arrays import read_arrays
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
@@ -205,10 +207,17 @@ def _writer() -> ocp.Checkpointer:
 def resolve(model: str | Path) -> Path:
     """The folder of a model given by its path or by the name of an embedded one. Raises ModelError if there is none.
 
+    A model in an object store (`gs://…`, `s3://…`) is copied here first.
+
     Where a replacement was interrupted between its renames, this is the old model, still set aside.
     """
     if str(model) in EMBEDDED_MODELS:
         folder = Path(str(importlib.resources.files("dragspace_jax"))) / "critters" / "weights" / str(model)
+    elif is_remote(model):
+        try:
+            folder = fetched(str(model))
+        except Exception as error:  # each store's client has errors of its own
+            raise ModelError(f"the model {model} cannot be read: {' '.join(str(error).split())}") from error
     else:
         folder = Path(model)
         if not _is_model(folder) and folder.name and _is_model(_set_aside(folder)):
@@ -262,17 +271,24 @@ def _restore(folder: Path, name: str, files: Mapping[str, int]) -> dict[str, np.
         ) from error
 
 
-def load_model(model: str | Path) -> Generator | BigGAN:
+def load_model(model: str | Path, *, device: Where = None) -> Generator | BigGAN:
     """Open a generator of either family by its folder's path or an embedded name, as float32.
+
+    Args:
+      model: which.
+      device: where it shall lie, and what uses it run: `cpu`, `gpu:0`, …; None: where JAX prefers.
 
     Raises:
       ModelError: unknown name, or a folder that is not whole.
+      DeviceError: no such device.
     """
+    place = one_device(device)
     card = read_card(model)
     values = _restore(resolve(model), "generator", card.files)
-    if isinstance(card.generator, BigGANConfig):
-        return build_biggan(card.generator, values)
-    return build_generator(card.generator, values)
+    with running_on(place):
+        if isinstance(card.generator, BigGANConfig):
+            return build_biggan(card.generator, values)
+        return build_generator(card.generator, values)
 
 
 def stylegan2_config(model: str | Path) -> GeneratorConfig:
@@ -286,14 +302,21 @@ def stylegan2_config(model: str | Path) -> GeneratorConfig:
     return config
 
 
-def load(model: str | Path) -> Generator:
+def load(model: str | Path, *, device: Where = None) -> Generator:
     """Open a StyleGAN2 by its folder's path or an embedded name (`critters-dog`, `critters-cat`), as float32.
+
+    Args:
+      model: which.
+      device: as `load_model` has it.
 
     Raises:
       ModelError: unknown name, a folder that is not whole, or a model of another family.
+      DeviceError: no such device.
     """
-    config = stylegan2_config(model)
-    return build_generator(config, _restore(resolve(model), "generator", read_card(model).files))
+    stylegan2_config(model)
+    found = load_model(model, device=device)
+    assert isinstance(found, Generator)
+    return found
 
 
 def load_discriminator(model: str | Path) -> Discriminator:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from dragspace_jax.biggan import BigGAN, BigGANLatents
 from dragspace_jax.inputs import start_latents
 from dragspace_jax.networks.rendering import render_images, stacked
+from dragspace_jax.placement import Where, one_device, placed
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.layers import Noise
 from dragspace_jax.viz.sheets import to_uint8
@@ -21,6 +22,7 @@ def render(
     *,
     noise: Noise = "const",
     dtype: str = "float32",
+    device: Where = None,
 ) -> np.ndarray:
     """Latents to images, by a program that is compiled once for a number of images.
 
@@ -29,10 +31,15 @@ def render(
       latents: ws [L, D] or [n, L, D], or `Latents` of these shapes; of a BigGAN `BigGANLatents` of one image or of n.
       noise: `const`, `none` or `random`.
       dtype: of the synthesis, `float32` or `bfloat16`.
+      device: where to run, `cpu`, `gpu:0`, …; None: where the model lies.
 
     Returns:
       uint8 [H, W, 3] of one image's latents, [n, H, W, 3] of several.
+
+    Raises:
+      DeviceError: no such device.
     """
+    model = placed(model, one_device(device))
     if isinstance(latents, BigGANLatents):
         given, several = latents, np.ndim(latents.z) == 2
     else:
@@ -43,7 +50,12 @@ def render(
 
 
 def generate(
-    model: Generator | BigGAN, seeds: Sequence[int], *, psi: float = 0.7, label: int | None = None
+    model: Generator | BigGAN,
+    seeds: Sequence[int],
+    *,
+    psi: float = 0.7,
+    label: int | None = None,
+    device: Where = None,
 ) -> np.ndarray:
     """The images that the published tools make of seeds, uint8 [n, H, W, 3], as `dragspace generate` does.
 
@@ -52,9 +64,12 @@ def generate(
       seeds: seed N is the latent RandomState(N).randn(1, Z), of a BigGAN a truncated normal by that generator.
       psi: truncation; 1 is none.
       label: class, for a model with classes.
+      device: where to run, as `render` has it.
 
     Raises:
       InputError: psi is not finite, or the label does not fit the model.
       BigGANLatentsError: psi is no truncation of a BigGAN.
+      DeviceError: no such device.
     """
+    model = placed(model, one_device(device))
     return render(model, start_latents(model, seeds, psi=psi, label=label))

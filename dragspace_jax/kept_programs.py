@@ -21,6 +21,7 @@ import jax.export
 import numpy as np
 
 from dragspace_jax import loading_ahead, lowered_files
+from dragspace_jax.placement import present_device
 
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax")
 _KNOWN = ("builtins", "collections", "dragspace_jax", *_LIBRARIES)
@@ -112,7 +113,7 @@ class KeptJit:
         counts = [len(jax.tree.leaves(arg)) for arg in args]
         donated = [sum(counts[:n]) + i for n in self._donated for i in range(counts[n])]
         ahead = loading_ahead.current()
-        if ahead is not None and devices <= {jax.local_devices()[0]}:
+        if ahead is not None and (devices or {present_device()}) <= {jax.local_devices()[0]}:
             program = ahead.program(path.name, donated)
             if program is not None:
                 return program
@@ -140,7 +141,7 @@ def _devices(leaves: list[Any]) -> frozenset[Any]:
 
 
 def _platform(devices: frozenset[Any]) -> str:
-    platform = next((str(device.platform) for device in devices), jax.default_backend())
+    platform = next((str(device.platform) for device in devices), present_device().platform)
     return "cuda" if platform == "gpu" else platform
 
 

@@ -23,6 +23,7 @@ from dragspace_jax.drag.settings import SETTINGS
 from dragspace_jax.folders import locked, refuse_results, staged, whole_file
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.networks.rendering import Renders, render_batches, stacked
+from dragspace_jax.placement import present_device
 from dragspace_jax.spaces.options import space_record
 from dragspace_jax.viz.animation import frame_indices, save_gif
 from dragspace_jax.viz.points import draw_points
@@ -37,7 +38,7 @@ _TOGETHER = 4
 def versions() -> dict[str, str]:
     """Versions of what decides a result's numbers, and the device."""
     names = ("dragspace-jax", "jax", "jaxlib", "flax", "optax", "numpy")
-    device = jax.devices()[0]
+    device = present_device()
     return {name: importlib.metadata.version(name) for name in names} | {
         "device": f"{device.platform}: {device.device_kind}"
     }
@@ -188,9 +189,11 @@ def settings_record(settings: DragSettings) -> dict[str, Any]:
     return {field: getattr(settings, field) for field in SETTINGS}
 
 
-def render_each(model: Renders, latents: Any, settings: DragSettings) -> Iterator[np.ndarray]:
-    """The images of n latents, uint8 [H, W, 3] each, by one program for any n."""
-    for batch in render_batches(model, latents, noise=settings.noise, dtype=settings.dtype, together=_TOGETHER):
+def render_each(
+    model: Renders, latents: Any, settings: DragSettings, *, together: int = _TOGETHER
+) -> Iterator[np.ndarray]:
+    """The images of n latents, uint8 [H, W, 3] each, by one program, of `together` images, for any n."""
+    for batch in render_batches(model, latents, noise=settings.noise, dtype=settings.dtype, together=together):
         yield from to_uint8(batch)
 
 

@@ -6,7 +6,7 @@
     python -m scripts.on_gpu --only parity --only lanes
     JAX_PLATFORMS=cpu python -m scripts.on_gpu --dry-run --out out/gpu-dry
 
-It needs a GPU, `pip install -e '.[cuda,convert,dev]'`, and the top of the repository as its folder. Every step is a
+It needs a GPU, `pip install -e '.[cuda13,convert,dev]'`, and the top of the repository as its folder. Every step is a
 process of its own, ended after ten minutes; how it ended is kept under `--out` and written to `benchmarks/gpu.md` and
 `benchmarks/gpu.jsonl` at once, so that nothing is lost with the machine. A step that is done is not run again.
 """
@@ -42,7 +42,7 @@ PROBE = (
     "print(json.dumps({**facts(1), 'accelerated': accelerated()}))"
 )
 NO_GPU = (
-    "JAX sees no GPU here, only {device}. Install the build for one (pip install 'dragspace-jax[cuda]'), or try the "
+    "JAX sees no GPU here, only {device}. Install the build for one (pip install 'dragspace-jax[cuda13]'), or try the "
     "plan on a tiny model with --dry-run."
 )
 

@@ -229,3 +229,15 @@ def test_no_interruption_loses_a_model(
     assert stored() == 2
     if not dead:
         assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_model_in_an_object_store(
+    tiny_folder: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etils import epath
+
+    monkeypatch.setattr(epath, "Path", lambda place: tiny_folder / place.removeprefix("gs://bucket/"))
+    found, expected = (parameters(each) for each in (load("gs://bucket/."), tiny_generator))
+    assert all((np.asarray(found[name]) == np.asarray(expected[name])).all() for name in expected)
+    with pytest.raises(ModelError, match=r"gs://bucket/none cannot be read: .*No such file"):
+        load("gs://bucket/none")

@@ -98,19 +98,22 @@ class BatchFolder:
     def close(self) -> None:
         self._file.close()
 
-    def write_invalid(self, entry: Entry, reason: str) -> None:
-        """Record a line that is no edit, or one that cannot run."""
-        self._append(entry, {"outcome": INVALID, "reason": " ".join(reason.split())})
+    def write_invalid(self, entry: Entry, reason: str) -> dict[str, Any]:
+        """Record a line that is no edit, or one that cannot run; gives the record."""
+        return self._append(entry, {"outcome": INVALID, "reason": " ".join(reason.split())})
 
-    def write(self, result: DragResult, entry: Entry, quality: Mapping[str, Any], *, image: bool) -> None:
-        """Keep a finished edit's latents, before and after it, then record it, with the key `quality` if it has one."""
+    def write(self, result: DragResult, entry: Entry, quality: Mapping[str, Any], *, image: bool) -> dict[str, Any]:
+        """Keep a finished edit's latents, before and after it, then record it, with the key `quality` if it has one.
+
+        Returns:
+          The record.
+        """
         if result.outcome == Outcome.INVALID:
-            self.write_invalid(entry, result.reason or "")
-            return
+            return self.write_invalid(entry, result.reason or "")
         assert result.handles_yx is not None  # only invalid edits have none
         write_latents(self.latents / f"{entry.stem}.npz", result.latents, result.start, self._model)
         files = {"latents": f"latents/{entry.stem}.npz"} | ({"image": f"images/{entry.stem}.png"} if image else {})
-        self._append(
+        return self._append(
             entry,
             {
                 "outcome": result.outcome.label,
@@ -123,12 +126,13 @@ class BatchFolder:
             },
         )
 
-    def _append(self, entry: Entry, record: dict[str, Any]) -> None:
-        line = _line({"id": entry.id, "line": entry.line, "digest": entry.digest, **record})
-        append(self._file, self._path, line)
+    def _append(self, entry: Entry, record: dict[str, Any]) -> dict[str, Any]:
+        record = {"id": entry.id, "line": entry.line, "digest": entry.digest, **record}
+        append(self._file, self._path, _line(record))
         self.counts[record["outcome"]] += 1
         self.flagged += _flagged(record)
         self.steps += _steps(record)
+        return record
 
     def _tell(self, earlier: Earlier) -> None:
         """Set aside what cannot be read, and say what is dropped."""

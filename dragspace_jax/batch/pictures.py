@@ -31,7 +31,7 @@ class Picture:
       start, latents: one image's, before and after; `start` may be None where only the image after is shown.
       handles_yx, ended_yx, targets_yx: [N, 2], the handles before and after, and where they should go.
       settings: of the drag; noise and type of the images are theirs.
-      images: uint8, before and after, where they are rendered already.
+      images: uint8 [n, H, W, 3], those that are shown, where they are rendered already.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class Picture:
     ended_yx: np.ndarray
     targets_yx: np.ndarray
     settings: DragSettings
-    images: UInt8[np.ndarray, "2 H W 3"] | None = None
+    images: UInt8[np.ndarray, "n H W 3"] | None = None
 
 
 class PictureWriter:
@@ -81,7 +81,7 @@ class PictureWriter:
         if picture.images is not None:
             if len(self._saving) >= _TOGETHER:
                 self._wait()
-            self._saving.append(self._pool.submit(_save, picture, picture.images[0 if self._kind == "pair" else 1 :]))
+            self._saving.append(self._pool.submit(_save, picture, picture.images))
             return
         images_each = 2 if self._kind == "pair" else 1
         program = (picture.settings.noise, picture.settings.dtype, *picture.latents.offsets)

@@ -111,14 +111,14 @@ class Earlier:
                     record = json.loads(raw)
                 except (ValueError, RecursionError):
                     record = None
-                if _is_record(record):
+                if is_record(record):
                     yield record
                 elif raw.endswith(b"\n") or not raw.startswith(_BEGINNING[: len(raw)]):
                     self.unreadable.append(raw)
                 # Else the program ended while it wrote this line, the last one.
 
 
-def _is_record(record: Any) -> TypeGuard[dict[str, Any]]:
+def is_record(record: Any) -> TypeGuard[dict[str, Any]]:
     """Whether it is a result with files inside the batch's folder, if with any."""
     if not isinstance(record, dict) or not all(isinstance(record.get(key), str) for key in ("id", "outcome")):
         return False

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from dragspace_jax.batch.folder import BatchFolder
 from dragspace_jax.batch.lines import check_choices
+from dragspace_jax.batch.mirror import Mirror, refuse_object_store
 from dragspace_jax.batch.names import BatchLines
+from dragspace_jax.batch.on_ray import cluster_of
 from dragspace_jax.batch.pictures import Pictures
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
@@ -24,6 +26,7 @@ from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import BatchError
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE, space_of
 from dragspace_jax.folders import locked
+from dragspace_jax.placement import devices, placed
 from dragspace_jax.results import versions
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
@@ -44,6 +47,10 @@ def run(
     overwrite: bool = False,
     psi: float = 0.7,
     label: int | None = None,
+    device: Any = None,
+    on: str | None = None,
+    workers: int | None = None,
+    mirror: str | Path | None = None,
     on_progress: Callable[[BatchState], None] | None = None,
     **chosen: Any,
 ) -> BatchSummary:
@@ -64,6 +71,11 @@ def run(
       overwrite: remove what an earlier run left in the folder.
       psi: truncation of the seeds' latents, where lines do not say; 1 is none.
       label: class of the seeds' images, likewise, for a model with classes.
+      device: where to run, `cpu`, `gpu`, `gpu:0,1`, …; None: all devices that JAX prefers. On Ray a platform alone.
+      on: `ray`: over the workers of a Ray cluster that is started on this machine; `ray:ADDRESS`: of one that is there.
+      workers: how many; None: one for each GPU, for each machine with TPUs, else for each machine.
+      mirror: a folder or a place in an object store (`gs://…`, `s3://…`) to which what has finished is copied as well.
+        With `resume`, what is there and not in `out` comes back from it.
       on_progress: called for every line that needs nothing more.
       chosen: how to drag where lines do not say, by the keys of lines: `recipe`, `space`, …, `lr`, `steps`, ….
 
@@ -72,11 +84,16 @@ def run(
 
     Raises:
       BatchInterrupted: Ctrl-C; with the summary till then.
-      BatchError: no edits in the file, `resume` and `overwrite` at once, or lanes that do not fit in memory.
+      BatchError: no edits in the file, `resume` and `overwrite` at once, lanes that do not fit in memory, no
+        cluster, or no Ray.
+      DeviceError: no such device.
       FolderError: results are there and neither is given, they are of another batch, or another run writes there.
       DragspaceError: a value of `chosen`, the label or psi does not fit the model, or the model cannot be read.
       OSError: a file cannot be written; the error names it. What had finished stays good for `resume`.
     """
+    cluster = cluster_of(on, workers, device)
+    refuse_object_store(out)
+    place = None if device is None or cluster is not None else devices(device).devices[0]
     edits, out = Path(edits), Path(out)
     if resume and overwrite:
         raise BatchError("give either `resume` or `overwrite`", field="resume overwrite")
@@ -94,9 +111,12 @@ def run(
     if not lines.total:
         raise BatchError(f"{edits} holds no edits: give a JSON object a line")
     if isinstance(model, Generator):
-        generator, species = model, None  # it has no card that says what it draws
+        generator, species = placed(model, place), None  # it has no card that says what it draws
     else:
-        generator, species = load(model), species_of(read_card(model))
+        generator, species = load(model, device=None if place is None else [place]), species_of(read_card(model))
+    copies = None if mirror is None else Mirror(str(mirror), out, fingerprint(generator))
+    if copies is not None:
+        copies.check(resume=resume, overwrite=overwrite)
     space_name(space_of(named))  # raises if the basis cannot be read
     digests = Digests(generator, {"psi": psi, "label": label, **named, "basis": _digest_of(named["basis"])})
     if resume:
@@ -105,6 +125,10 @@ def run(
     for name, numbers in lines.repeated.items():
         _log.warning("the id %s stands on lines %s; only the first is an edit", json.dumps(name), _listed(numbers))
     with locked(out):
+        if copies is not None and resume:
+            copies.restore()
+        elif copies is not None:
+            copies.clear()
         earlier = Earlier(out, resume=resume, overwrite=overwrite)
         if resume:
             _check_same(earlier, lines, digests)
@@ -113,6 +137,7 @@ def run(
             "fingerprint": fingerprint(generator),
             "file": str(edits),
             "lanes": lanes,
+            **{key: value for key, value in {"on": on, "mirror": mirror and str(mirror)}.items() if value},
             "pictures": pictures,
             "psi": psi,
             "label": label,
@@ -120,9 +145,11 @@ def run(
             "versions": versions(),
         }
         with closing(BatchFolder(earlier, fingerprint(generator), overwrite=overwrite)) as folder:
-            work = BatchWork(lines, digests, generator, maker, folder, pictures, resolved, earlier.job, on_progress)
+            work = BatchWork(
+                lines, digests, generator, maker, folder, pictures, resolved, earlier.job, on_progress, copies
+            )
             try:
-                return work.run(lanes)
+                return work.run(lanes, device=device, cluster=cluster)
             finally:
                 if pictures != "none":
                     write_sheet(out, sort)

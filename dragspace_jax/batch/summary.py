@@ -20,6 +20,7 @@ class BatchState:
       seconds: of this run so far, compiling excluded.
       compile_seconds: what compiling took.
       stats: of the lanes.
+      workers: among how many workers they are; 0: this process alone.
     """
 
     settled: int
@@ -29,6 +30,7 @@ class BatchState:
     seconds: float
     compile_seconds: float
     stats: BatchStats
+    workers: int = 0
 
     @property
     def edits_per_second(self) -> float:
@@ -96,6 +98,7 @@ class BatchSummary:
                 "lane_steps": stats.lane_steps,
                 "occupancy": round(stats.occupancy, 4),
                 "handle_occupancy": round(stats.handle_occupancy, 4),
+                **({"workers": state.workers} if state.workers else {}),
             },
             **self.resolved,
         }

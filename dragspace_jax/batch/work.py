@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, nullcontext
 from typing import Any, Literal
 
 import numpy as np
 
 from dragspace_jax.batch.folder import BatchFolder, Entry
 from dragspace_jax.batch.lines import EditLine, LineError, parse_line
+from dragspace_jax.batch.mirror import Mirror
 from dragspace_jax.batch.names import BatchLines
+from dragspace_jax.batch.on_ray import Cluster, RayWorkers
 from dragspace_jax.batch.pictures import Picture, Pictures, PictureWriter
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests
 from dragspace_jax.batch.summary import BatchState, BatchSummary
+from dragspace_jax.batch.worker import Ended
 from dragspace_jax.drag import Batch, BatchStats, DragResult, DragSettings, EditRequest, Outcome, drag_many
 from dragspace_jax.drag.measure import edits_together, measure
 from dragspace_jax.drag.quality import Quality
@@ -59,6 +63,7 @@ class BatchWork:
         resolved: Mapping[str, Any],
         earlier: Mapping[str, Any],
         on_progress: Callable[[BatchState], None] | None,
+        mirror: Mirror | None = None,
     ) -> None:
         self._lines, self._digests, self._model, self._maker, self._folder = lines, digests, model, maker, folder
         self._names = lines.names(folder.stems())
@@ -68,17 +73,32 @@ class BatchWork:
         self._waiting: list[DragResult] = []  # finished, and measured together
         self._settled = self._dragged = self._steps = 0
         self._began = self._kept = time.perf_counter()
-        self._batch: Batch | None = None
+        self._mirror = mirror
+        self._batch: Batch | RayWorkers | None = None
 
-    def run(self, lanes: int | Literal["auto"]) -> BatchSummary:
-        """Drag everything that the folder does not have yet; the summary is in the folder however it ends."""
-        self._batch = batch = drag_many(self._model, self._requests(), lanes=lanes)
+    def run(self, lanes: int | Literal["auto"], *, device: Any = None, cluster: Cluster | None = None) -> BatchSummary:
+        """Drag everything that the folder does not have yet, here or on a cluster; the summary is in the folder however
+        it ends.
+        """
+        if cluster is None:
+            batch = drag_many(self._model, self._requests(), lanes=lanes, device=device)
+        else:
+            batch = RayWorkers(
+                self._model,
+                self._requests(),
+                cluster,
+                lanes=lanes,
+                pictures=self._pictures,
+                remaining=lambda: self._lines.total - self._settled,
+            )
+        self._batch = batch
         self._keep_summary(interrupted=True)  # as it is until the end
         interrupted = False
-        with self._writer:
+        with nullcontext() if self._mirror is None else self._mirror, self._writer:
             try:
-                for result in batch:
-                    self._take(result)
+                with closing(iter(batch)) as results:  # type: ignore[type-var]  # both are generators
+                    for result in results:
+                        self._take(result)
                 self._keep_waiting()
             except KeyboardInterrupt:
                 interrupted = True  # what finished is still measured, and its pictures are made
@@ -101,6 +121,7 @@ class BatchWork:
             seconds=time.perf_counter() - self._began - stats.compile_seconds,
             compile_seconds=stats.compile_seconds,
             stats=stats,
+            workers=self._batch.workers if isinstance(self._batch, RayWorkers) else 0,
         )
 
     def _keep_summary(self, *, interrupted: bool) -> BatchSummary:
@@ -174,32 +195,40 @@ class BatchWork:
         else:
             self._writer.add(picture)
 
-    def _take(self, result: DragResult) -> None:
-        """Keep a result, once there are enough to be measured together; an edit that never ran at once."""
+    def _take(self, result: DragResult | Ended) -> None:
+        """Keep a result, once there are enough to be measured together; an edit that never ran at once.
+
+        A worker's result is measured already, and its images are rendered.
+        """
+        if isinstance(result, Ended):
+            self._keep(result.result, result.quality, result.images)
+            return
         if result.edit is None:
             self._keep(result, None)
             return
         self._waiting.append(result)
-        if len(self._waiting) >= edits_together():
+        if len(self._waiting) >= edits_together(self._model):
             self._keep_waiting()
 
     def _keep_waiting(self) -> None:
         for quality in measure(self._waiting[:]):
             self._keep(self._waiting.pop(0), quality)
 
-    def _keep(self, result: DragResult, measured: Quality | None) -> None:
-        self._write(result, measured)
+    def _keep(self, result: DragResult, measured: Quality | None, images: np.ndarray | None = None) -> None:
+        self._write(result, measured, images)
         self._settle()
 
-    def _write(self, result: DragResult, measured: Quality | None) -> None:
+    def _write(self, result: DragResult, measured: Quality | None, images: np.ndarray | None) -> None:
         entry, request = self._running.pop(result.id)
-        images = None
-        if measured is not None and self._pictures == "pair":
+        pair = self._pictures == "pair"
+        if measured is not None and pair and images is None:
             images = render_pair(result)
-        quality = quality_record(measured, images)
-        self._folder.write(result, entry, quality, image=self._pictures != "none")
+        quality = quality_record(measured, images if pair else None)
+        record = self._folder.write(result, entry, quality, image=self._pictures != "none")
         if result.outcome == Outcome.INVALID:
             return
+        if self._mirror is not None:
+            self._mirror.add(record)
         self._dragged += 1
         self._steps += result.steps
         assert result.handles_yx is not None  # only invalid edits have none

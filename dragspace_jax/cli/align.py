@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import jax
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from dragspace_jax.analysis.align import METHODS
 from dragspace_jax.cli.align_tables import tables
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.folders import make_folder
+from dragspace_jax.placement import present_device
 from dragspace_jax.transfer import align as align_models
 from dragspace_jax.transfer.align import EDITS, HELD_OUT
 from dragspace_jax.transfer.pairs import PAIRINGS
@@ -58,6 +59,7 @@ _OPTIONS = {
 @click.option("--label", type=int, help="Class, for models with classes.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 3), default=0, show_default=True, help="Of all samples.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
+@with_device
 def align(source: str, target: str, out: Path, **options: Any) -> None:
     """Map the latents of one model to those of another, and evaluate the maps on held-out pairs.
 
@@ -90,7 +92,7 @@ def align(source: str, target: str, out: Path, **options: Any) -> None:
 def _announce(work: Work) -> None:
     """One line on the error stream before it starts: what will be done, and that it takes a while."""
     drags = f" and {work.drags} drags" if work.drags else ""
-    slow = "; minutes on a CPU" if work.images >= 5000 and jax.default_backend() == "cpu" else ""
+    slow = "; minutes on a CPU" if work.images >= 5000 and present_device().platform == "cpu" else ""
     click.echo(f"to do: {work.pairs:,} pairs of latents, {work.images:,} images{drags}{slow}", err=True)
 
 

@@ -13,6 +13,7 @@ from dragspace_jax.batch.pictures import Pictures
 from dragspace_jax.batch.sheet import Order
 from dragspace_jax.cli.batch_bar import BatchBar
 from dragspace_jax.cli.console import error_console
+from dragspace_jax.cli.device_option import with_devices
 from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.errors import disk_errors
 
@@ -59,6 +60,12 @@ class _Lanes(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]  # 
 @click.option("--overwrite", is_flag=True, help="Remove what an earlier run left in the folder.")
 @click.option("--psi", default=0.7, show_default=True, help="Truncation of the seeds' latents; 1 is none.")
 @click.option("--label", type=int, help="Class of the seeds' images, for a model with classes.")
+@with_devices
+@click.option("--on", metavar="ray[:ADDRESS]", help="Over the workers of a Ray cluster; without an address one is "
+              "started on this machine.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), help="How many of them [default: one a GPU, or a machine].")
+@click.option("--mirror", metavar="PATH", help="Copy what has finished there as well: a folder, gs://… or s3://…; with "
+              "--resume, what is missing in --out comes back from there.")  # fmt: skip
 @with_drag_options
 def batch(
     edits: Path,
@@ -71,6 +78,10 @@ def batch(
     overwrite: bool,
     psi: float,
     label: int | None,
+    device: str | None,
+    on: str | None,
+    workers: int | None,
+    mirror: str | None,
     **chosen: Any,
 ) -> None:
     """Drag all edits of the file EDITS, one JSON object a line, many at once.
@@ -92,6 +103,10 @@ def batch(
                 overwrite=overwrite,
                 psi=psi,
                 label=label,
+                device=device,
+                on=on,
+                workers=workers,
+                mirror=mirror,
                 on_progress=bar.update,
                 **chosen,
             )

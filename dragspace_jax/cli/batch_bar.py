@@ -17,7 +17,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class BatchBar:
-    """Shows edits done, edits a second, lanes busy and the time left.
+    """Shows edits done, workers if there are any, edits a second, lanes busy and the time left.
 
     Args:
       console: of the error stream.
@@ -52,6 +52,8 @@ class BatchBar:
         """Tell of the lines that are settled, invalid ones included, and of the lanes."""
         stats, left = state.stats, duration(state.seconds_left)
         text = f"{state.edits_per_second:.2f} edits/s, {stats.busy} of {stats.lanes} lanes busy, {left} left"
+        if state.workers:
+            text = f"{state.workers} worker{'s' if state.workers > 1 else ''}, {text}"
         self._bar.update(self._task, completed=state.settled, total=state.total, description=text)
         now = self._clock()
         if self._plain and now - self._told >= SECONDS_BETWEEN_LINES:

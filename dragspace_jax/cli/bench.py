@@ -8,6 +8,7 @@ import click
 
 from dragspace_jax.benchmarks.drag_speed import WITHOUT_TORCH, make_plan, perform
 from dragspace_jax.benchmarks.machine import cores, has_torch, share_accelerator
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.folders import make_folder
 
 
@@ -30,6 +31,7 @@ from dragspace_jax.folders import make_folder
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/bench"), show_default=True,
     help="Folder for bench.json.",
 )  # fmt: skip
+@with_device
 def bench(
     model: str,
     cases: str | None,

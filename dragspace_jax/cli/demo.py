@@ -11,6 +11,7 @@ from rich.table import Table
 
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.errors import disk_errors
 from dragspace_jax.cli.page import Section, write_page
 from dragspace_jax.drag import DragResult, Outcome, drag_one
@@ -93,6 +94,7 @@ def _table(results: list[tuple[DemoEdit, str, DragResult]]) -> Table:
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/demo"), show_default=True,
     help="Folder for the page and its pictures.",
 )  # fmt: skip
+@with_device
 def demo(out: Path) -> None:
     """Drag points on images of the embedded StyleGAN2 models and write a page of pictures, index.html."""
     models = {name: load(name) for name in dict.fromkeys(edit.model for edit in EDITS)}

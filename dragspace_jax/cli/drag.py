@@ -13,6 +13,7 @@ from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.batch.regions import RegionChoice, RegionReader
 from dragspace_jax.checkpoint import load_model, read_card
 from dragspace_jax.cli.console import fitting, progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.drag_options import with_drag_options
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_points
@@ -52,6 +53,7 @@ from dragspace_jax.stylegan2 import Latents
     "--segments", metavar="FILE", help="A label map, for --segment with its ids: a PNG of ids as grey values."
 )
 @with_drag_options
+@with_device
 @click.option("--pictures", type=click.Choice(["none", "final", "all"]), default="all", show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier drag left in the folder.")

@@ -92,7 +92,8 @@ def _flags() -> dict[str, str]:
     fields = {field: key for key, field in SETTING_KEYS.items()}
     own = (
         "psi", "label", "mask", "region", "segment", "segments", "lanes", "pictures", "sort", "out", "resume",
-        "overwrite", "direction", "image", "channel", "on_layers", "positions", "within",
+        "overwrite", "direction", "image", "channel", "on_layers", "positions", "within", "device", "on", "workers",
+        "mirror",
     )  # fmt: skip
     points = {"handles_yx": "handles", "targets_yx": "targets"}
     keys = {**{key: key for key in (*CHOICE_KEYS, *own)}, **fields, **points}

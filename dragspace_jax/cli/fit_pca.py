@@ -13,6 +13,7 @@ from rich.progress import Progress
 from dragspace_jax import spaces
 from dragspace_jax.checkpoint import load
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_devices
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.folders import make_folder
 from dragspace_jax.inputs import label_vector
@@ -45,6 +46,7 @@ DEFAULT_COMPONENTS = 128
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Whether to write the two pictures.")
 @click.option("--rows", type=click.IntRange(1, 256), default=8, show_default=True, help="Components to picture.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file, NAME.npz.")
+@with_devices
 def fit_pca(
     model: str,
     samples: int,
@@ -56,6 +58,7 @@ def fit_pca(
     pictures: bool,
     rows: int,
     out: Path,
+    device: str | None,
 ) -> None:
     """Fit a basis of principal components of W, over Gaussian latents, for --basis of `dragspace drag` and `batch`.
 
@@ -77,6 +80,7 @@ def fit_pca(
             generator,
             samples=samples,
             seed=seed,
+            device=device,
             label=None if one_hot is None else jnp.asarray(one_hot[0]),
             layers=layers,
             shared=shared,

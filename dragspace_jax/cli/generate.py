@@ -14,6 +14,7 @@ from PIL import Image
 
 from dragspace_jax.checkpoint import load_model
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.errors import UserError
 from dragspace_jax.cli.inputs import parse_seeds
 from dragspace_jax.folders import make_folder
@@ -41,6 +42,7 @@ _SHEET_SIDE = 256
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
 @click.option("--raw", is_flag=True, help="Also write images.npy, float32 [n, H, W, 3] before clipping.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the images.")
+@with_device
 def generate(
     model: str,
     seeds: str | None,

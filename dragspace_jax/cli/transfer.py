@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.errors import renamed
 from dragspace_jax.transfer import TransferError, carry
@@ -28,6 +29,7 @@ _OPTIONS = {"results": "RESULT", "source": "--from", "target": "--to"}
 @click.option("--from", "source", help="The model of the results, for the sheet [default: the one that they name].")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier transfer left in the folder.")
+@with_device
 def transfer(
     results: tuple[Path, ...], alignment: Path, target: str, source: str | None, out: Path, overwrite: bool
 ) -> None:

@@ -13,6 +13,8 @@ from dragspace_jax.drag.result import DragResult
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.networks import Model
 
+NOTHING_YET = object()
+"""What an iterator of edits gives where it has none at the moment, so that those in lanes go on."""
 _READ_AHEAD = 4096  # edits that wait at most, of all programs
 _ARRAYS_AHEAD = 64  # and with masks or other arrays, which are large
 _INVALID_AHEAD = 256  # and results of bad edits that nobody has taken yet
@@ -25,6 +27,7 @@ class Intake:
       queues: the waiting edits by their program.
       invalid: results of the edits that were refused.
       exhausted: nothing more will be read.
+      starved: there was no edit at the moment, when one was last asked for.
       failure: what the caller's iterator raised, if that is why.
     """
 
@@ -32,7 +35,7 @@ class Intake:
         self._model, self._edits, self._recipe = model, iter(edits), recipe
         self.queues: dict[Hashable, deque[Edit]] = {}
         self.invalid: deque[DragResult] = deque()
-        self.exhausted = False
+        self.exhausted = self.starved = False
         self.failure: Exception | None = None
 
     @property
@@ -49,6 +52,9 @@ class Intake:
                 request = next(self._edits, None)
             except Exception as error:  # the edits read so far come first
                 self.failure, request = error, None
+            self.starved = request is NOTHING_YET
+            if self.starved:
+                return
             if request is not None and not isinstance(request, EditRequest):
                 self.failure, request = TypeError(f"an edit of a batch must be an EditRequest, not {request!r}"), None
             if request is None:

@@ -25,6 +25,7 @@ from dragspace_jax.drag.result import DragResult
 from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.metrics.change import away_from, box_averaged, reduction, weighted_mean
 from dragspace_jax.networks import Network, PatchReader
+from dragspace_jax.placement import platform_of
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.prior import cached_prior
 from dragspace_jax.stylegan2 import Generator, Latents
@@ -35,9 +36,9 @@ _MARGIN = 6  # px around a tracking window into which a place may be refined
 _prepared: list[tuple[Any, list[Any], Network]] = []  # the last one: what it was made for, the model's arrays, and it
 
 
-def edits_together() -> int:
+def edits_together(model: Any) -> int:
     """How many finished edits one program measures: on a CPU none waits for another."""
-    return 1 if jax.default_backend() == "cpu" else TOGETHER
+    return 1 if platform_of(model) == "cpu" else TOGETHER
 
 
 def measure(results: Sequence[DragResult], *, together: int | None = None) -> list[Quality]:
@@ -53,7 +54,7 @@ def measure(results: Sequence[DragResult], *, together: int | None = None) -> li
         groups.setdefault((settings.noise, settings.dtype, radius), []).append(index)
     found: dict[int, Quality] = {}
     for (noise, dtype, radius), members in groups.items():
-        count = edits_together() if together is None else together
+        count = edits_together(results[0].model) if together is None else together
         network = _network(results[0].model, noise, dtype, radius)
         for first in range(0, len(members), count):
             chosen = members[first : first + count]
@@ -94,7 +95,7 @@ def _network(model: Any, noise: str, dtype: str, radius: int) -> Network:
         windows=True,
         noise=noise,
         dtype=dtype,
-        platform=jax.default_backend(),
+        platform=platform_of(model),
     )
     _prepared[:] = [(key, leaves, network)]
     return network

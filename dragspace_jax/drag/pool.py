@@ -72,6 +72,7 @@ class Pool:
         self._seats: list[Seat | None] = [None] * lanes
         self._fresh = np.ones(lanes, bool)
         self._pace = 0.0
+        self._leaving: list[Seat] = []  # finished, and their results not given yet
         # Compiled before anything is allocated: the compiler takes more memory than a chunk does.
         shapes = programs.shapes(model, edit, handles / lanes, self._start())
         self._network_shape = shapes[0]
@@ -163,12 +164,13 @@ class Pool:
         for leaf in jax.tree.leaves((latents, base)):
             leaf.copy_to_host_async()
         left = [(lane, self._leave(lane)) for lane in done]
+        self._leaving = [seat for _, seat in left]
         now = time.perf_counter()
 
         def results() -> list[DragResult]:
             starts, ends = jax.tree.map(np.asarray, latents)
             bases = jax.tree.map(np.asarray, base)
-            return [
+            given = [
                 DragResult(
                     id=seat.edit.id,
                     outcome=Outcome(int(outcome[lane])),
@@ -186,8 +188,24 @@ class Pool:
                 for lane, seat in left
                 for trace in [_trace(seat, _of(lane, bases))]
             ]
+            self._leaving = []
+            return given
 
         return results
+
+    def abandoned(self) -> list[Edit]:
+        """Give up after an error: frees the arrays, and gives the edits without a result, in the order they came.
+
+        What they had behind them counts no more, since they begin again.
+        """
+        held = sorted(
+            [*self._leaving, *(seat for seat in self._seats if seat is not None)], key=lambda seat: seat.since
+        )
+        for seat in held:
+            self._work.lane_steps -= seat.steps
+            self._work.handle_steps -= seat.steps * len(seat.edit.handles_yx)
+        self._network = self._lanes = self._state = self._told = self._executed = None
+        return [seat.edit for seat in held]
 
     def _leave(self, lane: int) -> Seat:
         seat, self._seats[lane] = self._seats[lane], None

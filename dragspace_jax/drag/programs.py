@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from dragspace_jax.device_memory import Device
 from dragspace_jax.drag.edit import Edit
 from dragspace_jax.drag.lanes import moved, refill, run_chunk
 from dragspace_jax.drag.loop import begin, latents
-from dragspace_jax.drag.sizing import Device
 from dragspace_jax.drag.state import DragState, Lanes, Start, StepInfo
 from dragspace_jax.kept_programs import KeptJit
 from dragspace_jax.networks import Model, Network

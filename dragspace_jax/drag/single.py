@@ -18,6 +18,7 @@ from dragspace_jax.drag.recipes import DEFAULT_RECIPE
 from dragspace_jax.drag.result import DragResult
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.networks import Model
+from dragspace_jax.placement import one_device, placed
 from dragspace_jax.spaces import Space
 
 
@@ -32,6 +33,7 @@ def drag_one(
     recipe: str = DEFAULT_RECIPE,
     space: Space | None = None,
     settings: DragSettings | None = None,
+    device: Any = None,
     on_progress: Callable[[int, Float32[np.ndarray, "N 2"]], None] | None = None,
 ) -> DragResult:
     """Drag the handles of one image to their targets.
@@ -45,6 +47,7 @@ def drag_one(
       recipe: of `drag.recipes`, what space and settings default to.
       space: coordinates to move in.
       settings: how to drag.
+      device: where to run, `cpu`, `gpu:0`, … (`placement.devices`); None: where the model lies.
       on_progress: called for every iteration, a chunk of them at a time, with the iterations done and the handles
         [N, 2] (y, x).
 
@@ -54,7 +57,9 @@ def drag_one(
     Raises:
       EditError: bad points, mask, region, latents or settings.
       SpaceError: a space that does not fit the model.
+      DeviceError: no such device.
     """
+    model = placed(model, one_device(device))
     edit = make_edit(
         model,
         EditRequest(

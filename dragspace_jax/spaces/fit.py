@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Float32, Float64, Int, Int32
 
+from dragspace_jax.placement import devices
 from dragspace_jax.spaces.axes import check_count, principal_axes, sample_limits
 from dragspace_jax.spaces.base import SpaceError
 from dragspace_jax.spaces.pca import PCA
@@ -64,7 +65,7 @@ def fit_pca(
     label: Float[Array, " c_dim"] | None = None,
     layers: int | None = None,
     shared: bool = False,
-    devices: Sequence[Any] | None = None,
+    device: Any = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> PCA:
     """PCA of W over mapped Gaussian latents (GANSpace, arXiv 2004.02546, section 3.1).
@@ -80,12 +81,13 @@ def fit_pca(
       seed: of the latents.
       label: for conditional models.
       layers, shared: the space's settings; layers None: the published 6, or all of a model that has fewer.
-      devices: where to run; None: all local devices.
+      device: where to run, `gpu`, `gpu:0,1`, … (`placement.devices`); None: all devices that JAX prefers.
       on_progress: called with the number of samples done.
 
     Raises:
       SpaceError: fewer than two samples, more components than samples or dimensions, a degenerate covariance, a label
-        or layers that do not fit the model, a seed out of range, or no devices.
+        or layers that do not fit the model, or a seed out of range.
+      DeviceError: no such device.
     """
     width = model.config.w_dim
     count = check_count(components, sample_limits(samples, width))
@@ -96,7 +98,7 @@ def fit_pca(
     given = 0 if label is None else label.shape[0]
     if given != model.config.c_dim:
         raise SpaceError(f"the label has {given} classes; the model has {model.config.c_dim}")
-    total, outer = _moments(model.mapping, samples, seed, label, devices, on_progress)
+    total, outer = _moments(model.mapping, samples, seed, label, device, on_progress)
     mean = total / samples
     covariance = (outer - samples * np.outer(mean, mean)) / (samples - 1)
     mean_square = float(outer.diagonal().max()) / samples
@@ -117,13 +119,11 @@ def _moments(
     samples: int,
     seed: int,
     label: Float[Array, " c_dim"] | None,
-    devices: Sequence[Any] | None,
+    device: Any,
     on_progress: Callable[[int], None] | None,
 ) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "D D"]]:
     """Sums of w and of its outer products."""
-    chosen = list(jax.local_devices() if devices is None else devices)
-    if not chosen:
-        raise SpaceError("devices is empty; leave it out to take all of them")
+    chosen = list(devices(device).devices)
     used = chosen[: max(n for n in range(1, len(chosen) + 1) if BATCH % n == 0)]
     mesh = Mesh(np.array(used), (_AXIS,))
     everywhere, divided = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(_AXIS))

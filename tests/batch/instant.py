@@ -47,5 +47,5 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         def __iter__(self) -> Iterator[DragResult]:
             return self._results
 
-    monkeypatch.setattr(work, "drag_many", lambda model, edits, lanes: Batch(edits))
+    monkeypatch.setattr(work, "drag_many", lambda model, edits, **options: Batch(edits))
     return control

@@ -16,7 +16,9 @@ from dragspace_jax.drag import (
     make_edit,
     supervision,
 )
+from dragspace_jax.drag.pool import Pool
 from dragspace_jax.drag.programs import programs_of
+from dragspace_jax.errors import DragspaceError
 from dragspace_jax.stylegan2.generator import Generator
 
 from .edits import SETTINGS, by_id, requests
@@ -87,11 +89,11 @@ def test_stopping_on_a_stall(tiny_generator: Generator) -> None:
         ({"lanes": 0}, "lanes is 0"),
         ({"lanes": 2.5}, "lanes is 2.5"),
         ({"chunk": 0}, "chunk"),
-        ({"devices": []}, "empty"),
+        ({"device": []}, "empty"),
     ],
 )
 def test_bad_options(tiny_generator: Generator, options: dict, message: str) -> None:
-    with pytest.raises(BatchError, match=message):
+    with pytest.raises(DragspaceError, match=message):
         drag_many(tiny_generator, [], **options)
 
 
@@ -107,3 +109,47 @@ def test_whole_maps_on_a_cpu_run_without_a_loop(tiny_generator: Generator) -> No
     mask[24:] = 1
     edits = [make_edit(tiny_generator, each) for each in (window, dataclasses.replace(window, mask=mask))]
     assert [programs_of(edit, (jax.devices()[0],), 8, False).chunk for edit in edits] == [8, 1]
+
+
+@pytest.mark.parametrize("method", ["launch", "collect"])
+def test_memory_that_runs_out_loses_no_edit(
+    tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    """Once a result has been given, more than two lanes are too many; those in lanes begin again in fewer."""
+    edits = requests(tiny_generator, 10)
+    expected = by_id(drag_many(tiny_generator, edits, lanes=2))
+    original = getattr(Pool, method)
+    given = []
+
+    def exhausted(pool: Pool):
+        if pool.lanes > 2 and given:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 5 bytes")
+        return original(pool)
+
+    monkeypatch.setattr(Pool, method, exhausted)
+    batch = drag_many(tiny_generator, edits, lanes=8)
+    for result in batch:
+        given.append(result)
+    assert sorted(result.id for result in given) == sorted(expected)
+    for result in given:
+        assert result.steps == expected[result.id].steps
+        np.testing.assert_allclose(result.latents.ws, expected[result.id].latents.ws, atol=1e-4)
+    assert batch.stats.lane_steps == sum(result.steps for result in given)
+    assert [record.message for record in caplog.records if "lanes do not fit" in record.message] == [
+        "8 lanes do not fit in the device's memory; going on with half as many, no edit lost"
+    ]
+
+
+def test_memory_for_no_lane_at_all(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(message: str):
+        def launch(pool: Pool) -> None:
+            raise jax.errors.JaxRuntimeError(message)
+
+        return launch
+
+    monkeypatch.setattr(Pool, "launch", fails("RESOURCE_EXHAUSTED: Out of memory"))
+    with pytest.raises(BatchError, match="not even one lane"):
+        list(drag_many(tiny_generator, requests(tiny_generator, 2), lanes=2))
+    monkeypatch.setattr(Pool, "launch", fails("INTERNAL: something else"))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        list(drag_many(tiny_generator, requests(tiny_generator, 2), lanes=2))

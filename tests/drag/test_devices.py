@@ -31,7 +31,7 @@ for i in range(21):
     )
 
 def run(devices):
-    batch = drag_many(model, edits, lanes=8, chunk=4, devices=devices, recipe="published")
+    batch = drag_many(model, edits, lanes=8, chunk=4, device=devices, recipe="published")
     return {result.id: result for result in batch}, batch.stats
 
 one, _ = run(jax.local_devices()[:1])

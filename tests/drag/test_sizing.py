@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dragspace_jax.drag.sizing import available_memory
+from dragspace_jax.device_memory import available_memory
 
 V1 = {"sys/fs/cgroup/memory/memory.limit_in_bytes": "3000", "sys/fs/cgroup/memory/memory.usage_in_bytes": "1000"}
 V2 = {"sys/fs/cgroup/memory.max": "5000", "sys/fs/cgroup/memory.current": "1000"}

@@ -82,7 +82,7 @@ def test_without_a_gpu_it_says_what_to_do(tmp_path):
     refused = call("--out", tmp_path / "out")
     assert refused.exit_code == 1
     assert "JAX sees no GPU here, only cpu" in refused.output
-    assert "dragspace-jax[cuda]" in refused.output
+    assert "dragspace-jax[cuda13]" in refused.output
     assert "--dry-run" in refused.output
     assert not (tmp_path / "out").exists()
 

@@ -24,7 +24,7 @@ from dragspace_jax.spaces import fit_pca
 import numpy as np
 assert len(jax.devices()) == 8
 model = load("critters-dog")
-many, one = (fit_pca(model, samples=5000, components=16, devices=jax.devices()[:n]) for n in (8, 1))
+many, one = (fit_pca(model, samples=5000, components=16, device=jax.devices()[:n]) for n in (8, 1))
 assert np.abs(many.components - one.components).max() < 1e-6
 assert np.abs(many.variance - one.variance).max() < 1e-6 * one.variance.max()
 """
@@ -97,7 +97,7 @@ def test_what_cannot_be_fitted(tiny_generator: Generator) -> None:
     with pytest.raises(SpaceError, match="layers is 99; the model has"):
         fit_pca(tiny_generator, samples=500, layers=99)
     with pytest.raises(SpaceError, match="devices is empty"):
-        fit_pca(tiny_generator, samples=500, devices=[])
+        fit_pca(tiny_generator, samples=500, device=[])
     values = parameters(tiny_generator)
     values["mapping.fc1.weight"] = jnp.zeros_like(values["mapping.fc1.weight"])
     with pytest.raises(SpaceError, match="degenerate: all samples are the same"):
