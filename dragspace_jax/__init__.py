@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
+    from dragspace_jax.analysis.regional import lowrank
     from dragspace_jax.checkpoint import load
     from dragspace_jax.compilation_cache import enable_compilation_cache
     from dragspace_jax.critters.segments import segment_region
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
     from dragspace_jax.errors import DragspaceError
     from dragspace_jax.images import generate, render
     from dragspace_jax.inputs import seed_latents
-    from dragspace_jax.spaces import PCA, Displacement, W, WPlus, fit_displacements, fit_pca, load_space, save_space
+    from dragspace_jax.spaces import (
+        PCA,
+        Displacement,
+        LowRank,
+        RegionSpace,
+        W,
+        WPlus,
+        fit_displacements,
+        fit_pca,
+        load_space,
+        lowrank_space,
+        save_space,
+    )
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
     __version__: str
@@ -30,9 +43,11 @@ __all__ = [
     "DragspaceError",
     "EditRequest",
     "Latents",
+    "LowRank",
     "Method",
     "Outcome",
     "Recipe",
+    "RegionSpace",
     "W",
     "WPlus",
     "__version__",
@@ -46,6 +61,8 @@ __all__ = [
     "generate",
     "load",
     "load_space",
+    "lowrank",
+    "lowrank_space",
     "recipe",
     "render",
     "save_space",
@@ -68,6 +85,7 @@ _MODULES = (
     "inputs",
     "images",
     "critters.segments",
+    "analysis.regional",
 )
 
 

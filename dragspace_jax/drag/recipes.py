@@ -16,7 +16,7 @@ from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.drag.trust_region import TrustRegion
-from dragspace_jax.spaces import Space
+from dragspace_jax.spaces import Space, Unmeasured
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_record
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -91,20 +91,25 @@ def recipe(name: str, model: Generator, *, label: int | None = None) -> Recipe:
     if key not in _made:
         _made[key] = Recipe(
             name=name,
-            space=make_space(model, options, key[2]),
+            space=_measured(make_space(model, options, key[2])),
             settings=complete_settings(name, options, model.config.resolution),
         )
     return _made[key]
 
 
-def settings_for(name: str, space: Space, resolution: int) -> DragSettings:
+def _measured(space: Space | Unmeasured) -> Space:
+    assert isinstance(space, Space)  # no recipe names another
+    return space
+
+
+def settings_for(name: str, space: Space | Unmeasured, resolution: int) -> DragSettings:
     """A recipe's settings for another space than its own: the learning rate is in the space's units.
 
     Raises:
       EditError: no such recipe.
     """
     record = space_record(space)
-    options = SpaceOptions(space="pca" if "components" in record else "w+", whiten=record.get("whiten"))
+    options = SpaceOptions(space="pca" if "whiten" in record else "w+", whiten=record.get("whiten"))
     return complete_settings(name, options, resolution)
 
 
@@ -113,7 +118,11 @@ def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     _check(name)
     if options.basis is None and options.space is None:
         options = dataclasses.replace(options, space="w+" if name == "published" else "pca")
-    if name == "least-change" and options.whiten is None and (options.basis is not None or options.space == "pca"):
+    if (
+        name == "least-change"
+        and options.whiten is None
+        and (options.basis is not None or options.space in ("pca", "lowrank"))
+    ):
         return dataclasses.replace(options, whiten=1.0)  # lengths are then deviations
     return options
 
@@ -187,7 +196,7 @@ def _check(name: str) -> None:
 
 def _paced_rate(options: SpaceOptions) -> float:
     """The learning rate to begin with; between W's units and standard deviations the rates go over by the power."""
-    if options.basis is None and options.space != "pca":
+    if options.basis is None and options.space not in ("pca", "lowrank"):
         return _FULL_RATE
     power = options.whiten or 0.0
     power = power if 0.0 <= power <= 1.0 else 0.0  # it is refused where the space is made
