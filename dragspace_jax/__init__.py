@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
     from dragspace_jax.analysis.directions import Directions, read_directions
     from dragspace_jax.analysis.moves import edit
+    from dragspace_jax.analysis.regional import lowrank
     from dragspace_jax.analysis.styles import channel_space, style_statistics
     from dragspace_jax.biggan import BigGAN, BigGANLatents
     from dragspace_jax.checkpoint import load, load_model
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
     from dragspace_jax.images import generate, render
     from dragspace_jax.inputs import seed_latents, start_latents
     from dragspace_jax.placement import Devices, devices
-    from dragspace_jax.spaces import PCA, Displacement, W, WPlus, Z, fit_displacements, fit_pca, load_space, save_space
+    from dragspace_jax.spaces import (
+        PCA,
+        Displacement,
+        LowRank,
+        RegionSpace,
+        W,
+        WPlus,
+        Z,
+        fit_displacements,
+        fit_pca,
+        load_space,
+        lowrank_space,
+        save_space,
+    )
     from dragspace_jax.stylegan2 import Latents, seed_to_z
 
     __version__: str
@@ -39,9 +53,11 @@ __all__ = [
     "DragspaceError",
     "EditRequest",
     "Latents",
+    "LowRank",
     "Method",
     "Outcome",
     "Recipe",
+    "RegionSpace",
     "W",
     "WPlus",
     "Z",
@@ -60,6 +76,8 @@ __all__ = [
     "load",
     "load_model",
     "load_space",
+    "lowrank",
+    "lowrank_space",
     "read_directions",
     "recipe",
     "render",
@@ -89,6 +107,7 @@ _MODULES = (
     "images",
     "critters.segments",
     "analysis.styles",
+    "analysis.regional",
 )
 
 

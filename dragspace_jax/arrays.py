@@ -35,6 +35,15 @@ def write_arrays(path: str | Path, arrays: Mapping[str, ArrayLike]) -> None:
             raise
 
 
+def holds_array(path: str | Path, name: str) -> bool:
+    """Whether a file is an npz with an array of this name; only its table of contents is read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return f"{name}.npy" in archive.namelist()
+    except (OSError, *DAMAGED):
+        return False
+
+
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """All arrays of an npz by name; nothing in it is unpickled.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dragspace_jax.spaces import PCA, Displacement, W, WPlus
+from dragspace_jax.spaces import PCA, Displacement, LowRank, W, WPlus
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 
 ROOT = Path(__file__).parent.parent
@@ -76,6 +76,7 @@ def test_references_of_the_code() -> None:
         ("Model folder", DiscriminatorConfig),
         ("Basis files", PCA),
         ("Basis files", Displacement),
+        ("Basis files", LowRank),
         ("Basis files", W),
         ("Basis files", WPlus),
     ],

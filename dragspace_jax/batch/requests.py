@@ -16,7 +16,7 @@ from dragspace_jax.drag.edit import resolved_settings
 from dragspace_jax.drag.recipes import settings_of, space_of
 from dragspace_jax.inputs import check_seed_options, read_latents, read_mask, seed_latents
 from dragspace_jax.results import settings_record
-from dragspace_jax.spaces import Space
+from dragspace_jax.spaces import Space, Unmeasured
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_name, space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 
@@ -56,7 +56,7 @@ class RequestMaker:
         self._settings.resolved(model.config)
         options = space_of(chosen)
         self._name = space_name(options)
-        self._common: Space | None = None
+        self._common: Space | Unmeasured | None = None
         if label is not None or model.config.c_dim == 0:  # else every line has to name its class
             check_seed_options(model.config, psi=psi, label=label)
             self._common = self._space(options, label)
@@ -127,11 +127,11 @@ class RequestMaker:
             return space_name(space_of({**self._chosen, **named, "space": None, "basis": None}))
         return named.get("space", self._name)
 
-    def _space(self, options: SpaceOptions, label: int | None) -> Space:
+    def _space(self, options: SpaceOptions, label: int | None) -> Space | Unmeasured:
         # Only a basis that is fitted here depends on the class.
         return self._made(options, label if options.fits else None)
 
-    def _make_space(self, options: SpaceOptions, label: int | None) -> Space:
+    def _make_space(self, options: SpaceOptions, label: int | None) -> Space | Unmeasured:
         return make_space(self._model, options, label)
 
     def _read_mask(self, path: str, invert: bool) -> np.ndarray:

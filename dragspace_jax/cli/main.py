@@ -31,6 +31,7 @@ _COMMANDS = {
     "fit-pca": "Fit a basis to drag in: principal components of W.",
     "generate": "Write images of seeds or latents, and a contact sheet.",
     "inspect": "Show what a model folder or a published checkpoint holds.",
+    "lowrank": "Find directions that change a region of images and leave the rest alone.",
     "transfer": "Carry latents and finished drags to another model, by a map of `align`.",
 }
 

@@ -22,7 +22,7 @@ from dragspace_jax.drag.step_sizes import Rate
 from dragspace_jax.drag.supervision import MotionSupervision
 from dragspace_jax.drag.within import prior_arrays
 from dragspace_jax.errors import DragspaceError
-from dragspace_jax.spaces import Space
+from dragspace_jax.spaces import Space, Unmeasured
 
 
 class Outcome(enum.IntEnum):
@@ -53,7 +53,8 @@ class EditRequest:
       region: instead, [H, W], 1 (or 255, or true) where the image may change (see `box_region`, `segment_region`). It
         grows by 1/32 of the side and along the handles' ways, as `drag.region.grown_region` says.
       arrays: what an objective of your own needs of an edit, by name.
-      space: coordinates to move in; None: the recipe's. Different bases of one shape share a program.
+      space: coordinates to move in; None: the recipe's. Different bases of one shape share a program. A `RegionSpace`
+        is measured on the latents and in the region.
       settings: None: the recipe's, for the space.
     """
 
@@ -64,7 +65,7 @@ class EditRequest:
     mask: ArrayLike | None = None
     region: ArrayLike | None = None
     arrays: Mapping[str, ArrayLike] = dataclasses.field(default_factory=dict)
-    space: Space | None = None
+    space: Space | Unmeasured | None = None
     settings: DragSettings | None = None
 
 
@@ -127,7 +128,7 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
             recipe = "published"  # whose loop these settings are of
         known = recipes.recipe(recipe, model)
         space, settings = known.space, known.settings if settings is None else settings
-    if not isinstance(space, Space):
+    if not isinstance(space, Space | Unmeasured):
         raise EditError(f"space is {space!r}; it must be a space such as WPlus(), or None", field="space")
     if not isinstance(settings, DragSettings | None):
         raise EditError(f"settings is {settings!r}; it must be DragSettings(), or None", field="settings")
@@ -151,14 +152,16 @@ def make_edit(model: Any, request: EditRequest, recipe: str = DEFAULT_RECIPE) ->
     if may_change is not None and compares_everywhere(settings):
         arrays["mask"] = (~may_change).astype(np.float32)
     settings = settings.resolved(config, masked="mask" in arrays, region=may_change is not None)
-    if settings.keep_within > 0:
-        arrays |= prior_arrays(model, space)
     if settings.method is None:
         settings = dataclasses.replace(settings, method=published_method())
     try:
         latents = model.check_latents(request.latents)
     except DragspaceError as error:
         raise EditError(str(error), field="latents") from error
+    if isinstance(space, Unmeasured):
+        space = space.measured(model, latents, may_change)
+    if settings.keep_within > 0:
+        arrays |= prior_arrays(model, space)
     made = settings.method.direction.arrays(
         model=model,
         space=space,

@@ -16,7 +16,7 @@ from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.drag.trust_region import TrustRegion
-from dragspace_jax.spaces import Space
+from dragspace_jax.spaces import Space, Unmeasured
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
@@ -87,10 +87,15 @@ def recipe(name: str, model: Generator | BigGAN, *, label: int | None = None) ->
     if key not in _made:
         _made[key] = Recipe(
             name=name,
-            space=make_space(model, options, key[2]),
+            space=_measured(make_space(model, options, key[2])),
             settings=complete_settings(name, model.config.resolution),
         )
     return _made[key]
+
+
+def _measured(space: Space | Unmeasured) -> Space:
+    assert isinstance(space, Space)  # no recipe names another
+    return space
 
 
 def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
@@ -98,7 +103,11 @@ def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     _check(name)
     if options.basis is None and options.space is None:
         options = dataclasses.replace(options, space="w+" if name == "published" else "pca")
-    if name == "least-change" and options.whiten is None and (options.basis is not None or options.space == "pca"):
+    if (
+        name == "least-change"
+        and options.whiten is None
+        and (options.basis is not None or options.space in ("pca", "lowrank"))
+    ):
         return dataclasses.replace(options, whiten=1.0)  # lengths are then deviations
     return options
 

@@ -19,7 +19,7 @@ from dragspace_jax.drag.result import DragResult
 from dragspace_jax.drag.settings import DragSettings
 from dragspace_jax.networks import Model
 from dragspace_jax.placement import one_device, placed
-from dragspace_jax.spaces import Space
+from dragspace_jax.spaces import Space, Unmeasured
 
 
 def drag_one(
@@ -31,7 +31,7 @@ def drag_one(
     mask: ArrayLike | None = None,
     region: ArrayLike | None = None,
     recipe: str = DEFAULT_RECIPE,
-    space: Space | None = None,
+    space: Space | Unmeasured | None = None,
     settings: DragSettings | None = None,
     device: Any = None,
     on_progress: Callable[[int, Float32[np.ndarray, "N 2"]], None] | None = None,

@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import jax
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.networks import Styles
@@ -19,6 +20,20 @@ from dragspace_jax.networks import Styles
 
 class SpaceError(DragspaceError):
     """A space that does not fit the model or the latents."""
+
+
+class Unmeasured(ABC):
+    """A space that is another for each image; `measured` makes it once the image and the edit's region are known."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def check(self, model: Any) -> None:
+        """Raises SpaceError if no space of it can fit the model."""
+
+    @abstractmethod
+    def measured(self, model: Any, latents: Any, region: Bool[np.ndarray, "H W"] | None) -> Space:
+        """The space of one image: its latents, and where it may change or None. Raises SpaceError."""
 
 
 class Space(ABC):

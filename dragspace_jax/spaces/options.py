@@ -9,20 +9,24 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dragspace_jax.analysis.lowrank import DIRECTIONS
+from dragspace_jax.analysis.region_file import DirectionsError, RegionDirections, read_region_directions
+from dragspace_jax.arrays import UnreadableArrays, holds_array
 from dragspace_jax.biggan import BigGAN
-from dragspace_jax.spaces.base import Space, SpaceError
+from dragspace_jax.spaces.base import Space, SpaceError, Unmeasured
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.displacement import Displacement
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.pca import PCA
+from dragspace_jax.spaces.region import RegionSpace
 from dragspace_jax.spaces.stored import load_space
 from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, W, WPlus, default_layers
 from dragspace_jax.spaces.z import Z
 from dragspace_jax.stylegan2 import Generator
 
-SpaceName = Literal["w+", "w", "pca", "z"]
+SpaceName = Literal["w+", "w", "pca", "lowrank", "z"]
 OptionKind = Literal["choice", "whole", "number", "flag", "file"]
-SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca", "z")
+SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca", "lowrank", "z")
 DEFAULT_COMPONENTS, WHITENED_COMPONENTS = 96, 64
 """Of a basis that is fitted, at most; in standard deviations the last ones would count as much as the first."""
 NEGLIGIBLE = 1e-3
@@ -59,8 +63,8 @@ class SpaceOptions:
     space: SpaceName | None = dataclasses.field(
         default=None,
         metadata=_about(
-            "What moves: a latent of each layer (w+), one for all of them (w), principal components of W (pca), or the "
-            "z of a BigGAN (z).",
+            "What moves: a latent of each layer (w+), one for all of them (w), principal components of W (pca), "
+            "directions of the region that is named, measured on the image (lowrank), or the z of a BigGAN (z).",
             "choice",
             "pca; published: w+; or what the basis is; of a BigGAN z",
         ),
@@ -75,7 +79,7 @@ class SpaceOptions:
             "Components of the basis.",
             "whole",
             f"those with 1/1000 of the first one's variance, at most {DEFAULT_COMPONENTS}, wholly whitened "
-            f"{WHITENED_COMPONENTS}; or all of a basis from a file",
+            f"{WHITENED_COMPONENTS}; lowrank: {DIRECTIONS}; or all of a basis from a file",
         ),
     )
     shared: bool | None = dataclasses.field(
@@ -86,7 +90,9 @@ class SpaceOptions:
     )
     basis: str | None = dataclasses.field(
         default=None,
-        metadata=_about("A file of dragspace fit-pca, whose basis to move in.", "file", "fitted once, and kept"),
+        metadata=_about(
+            "A file of dragspace fit-pca or lowrank, whose basis to move in.", "file", "fitted once, and kept"
+        ),
     )
     whiten: float | None = dataclasses.field(
         default=None,
@@ -101,7 +107,7 @@ class SpaceOptions:
     @property
     def fits(self) -> bool:
         """Whether the space is fitted to the model, so that the class of its samples counts."""
-        return self.space == "pca" and self.basis is None
+        return self.space in ("pca", "lowrank") and self.basis is None
 
 
 SPACE_OPTIONS: dict[str, SpaceOption] = {
@@ -116,8 +122,8 @@ def make_space(
     label: int | None = None,
     *,
     on_progress: Callable[[int], None] | None = None,
-) -> Space:
-    """The space, checked against the model.
+) -> Space | Unmeasured:
+    """The space, checked against the model; one that is measured on an edit's image is still unmeasured.
 
     Args:
       model: the generator.
@@ -134,7 +140,12 @@ def make_space(
     if options.layers is not None:
         WPlus(layers=options.layers).check(model)  # before a basis is fitted, which takes a while
     if options.basis is not None:
-        space: Space = _stored(options, options.basis)
+        stored = _directions(options.basis)
+        space: Space | Unmeasured = (
+            _stored(options, options.basis) if stored is None else _of_regions(options, label, stored)
+        )
+    elif options.space == "lowrank":
+        space = _of_regions(options, label, None)
     elif options.space == "pca":
         fitted = cached_pca(model, label, on_progress=on_progress)
         most = WHITENED_COMPONENTS if options.whiten == 1.0 else DEFAULT_COMPONENTS
@@ -166,12 +177,17 @@ def space_name(options: SpaceOptions) -> str:
     """The name of the space that `make_space` would make, also where only its file says. Raises SpaceError."""
     if options.space is not None:
         return options.space
-    return "w+" if options.basis is None else _loaded(options.basis).name
+    if options.basis is None:
+        return "w+"
+    return _loaded(options.basis).name if _directions(options.basis) is None else RegionSpace.name
 
 
-def space_record(space: Space) -> dict[str, Any]:
+def space_record(space: Space | Unmeasured) -> dict[str, Any]:
     """A space in numbers, as JSON holds them: its name and its settings, without its arrays."""
     record: dict[str, Any] = {"name": space.name}
+    if isinstance(space, RegionSpace):
+        named = {key: getattr(space, key) for key in ("layers", "components", "whiten", "shared")}
+        return record | {key: value for key, value in named.items() if value is not None}
     if isinstance(space, LayerSpace):
         record["layers"] = int(space.layers)
     if isinstance(space, PCA | Displacement):
@@ -196,6 +212,35 @@ def _check_plain(options: SpaceOptions) -> None:
                 f"{field} belongs to `space` pca or a `basis`, not to `space` {options.space or 'w+'}",
                 field=f"{field} space basis",
             )
+
+
+def _of_regions(options: SpaceOptions, label: int | None, stored: RegionDirections | None) -> RegionSpace:
+    if options.space not in (None, RegionSpace.name):
+        raise SpaceError(
+            f"space is {options.space}, and {options.basis} holds directions of dragspace lowrank; leave `space` out",
+            field="space",
+        )
+    return RegionSpace(
+        layers=options.layers,
+        components=options.components,
+        shared=bool(options.shared),
+        whiten=options.whiten or 0.0,
+        label=label,
+        file=options.basis or "",
+        stored=stored,
+    )
+
+
+def _directions(path: str) -> RegionDirections | None:
+    """What dragspace lowrank wrote; None if the file is another. Raises SpaceError if it is damaged."""
+    try:
+        if not (Path(path).is_file() and holds_array(path, "rank_region")):
+            return None
+        return read_region_directions(path)
+    except (DirectionsError, UnreadableArrays) as error:
+        raise SpaceError(f"basis {path} cannot be read: {error}", field="basis") from error
+    except (OSError, ValueError):
+        return None  # `_loaded` says what is wrong
 
 
 def _loaded(path: str) -> PCA | Displacement:

@@ -12,11 +12,12 @@ import numpy as np
 from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.spaces.displacement import Displacement
+from dragspace_jax.spaces.lowrank import LowRank
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.wplus import W, WPlus
 from dragspace_jax.spaces.z import Z
 
-_KINDS: dict[str, type[Space]] = {kind.name: kind for kind in (WPlus, W, PCA, Displacement, Z)}
+_KINDS: dict[str, type[Space]] = {kind.name: kind for kind in (WPlus, W, PCA, Displacement, LowRank, Z)}
 _LARGEST = 1e12  # of any number: what is squared stays within float32
 _RANKS = {"mean": (1,), "components": (2, 3), "variance": (1,), "scale": (1,)}
 
@@ -60,7 +61,7 @@ def _space(values: dict[str, np.ndarray]) -> Space:
             continue
         value = values[field.name]
         arguments[field.name] = _array(field.name, value) if field.name in _RANKS else _setting(field, value)
-    _fits(arguments)
+    _fits(arguments, padded=kind is LowRank)
     return kind(**arguments)
 
 
@@ -83,8 +84,8 @@ def _array(name: str, value: np.ndarray) -> Any:
     return jnp.asarray(value, jnp.float32)
 
 
-def _fits(arrays: dict[str, Any]) -> None:
-    """Raises ValueError unless the arrays have K components of one width, orthonormal."""
+def _fits(arrays: dict[str, Any], *, padded: bool) -> None:
+    """Raises ValueError unless the arrays have K components of one width, orthonormal, or zero if they are padded."""
     if "components" not in arrays:
         return
     components = arrays["components"]
@@ -97,5 +98,6 @@ def _fits(arrays: dict[str, Any]) -> None:
     if "mean" in arrays and arrays["mean"].shape != components.shape[1:]:
         raise ValueError(f"the shapes {shapes} do not fit each other")
     flat = np.asarray(components, np.float64).reshape(count, -1)
-    if np.abs(flat @ flat.T - np.eye(count)).max() > 1e-3:
+    expected = np.any(flat != 0, axis=1) if padded else np.ones(count)
+    if np.abs(flat @ flat.T - np.diag(expected)).max() > 1e-3:
         raise ValueError("its components are not orthonormal")

@@ -1,0 +1,95 @@
+"""What directions of a region do: images along each of them, and where they change with the region outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import scipy
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image
+
+from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2.rendering import render_batches
+from dragspace_jax.viz.grids import labelled_grid
+from dragspace_jax.viz.sheets import to_uint8
+
+POSITIONS = np.linspace(-4.0, 4.0, 7)
+"""Published: multiples of a direction of unit length."""
+LAYERS = (4, 5, 6, 7)
+"""Published: whose w is moved, from 0."""
+_SIDE = 160  # of an image in the sheet, at most
+_HEAT = np.array([(255, 255, 255), (255, 214, 122), (240, 110, 50), (150, 20, 60), (30, 0, 40)], np.float64)
+_OUTLINE = (38, 108, 235)
+
+
+def moved_latents(
+    ws: Float[np.ndarray, "L D"], direction: Float[np.ndarray, " D"], positions: Sequence[float], layers: Sequence[int]
+) -> Float[np.ndarray, "P L D"]:
+    """The latents at positions along a direction, in some layers."""
+    moves = np.zeros(len(ws))
+    moves[list(layers)] = 1.0
+    steps = np.asarray(positions)[:, None, None] * moves[None, :, None] * direction[None, None]
+    return (ws[None] + steps).astype(np.float32)
+
+
+def region_sheet(
+    model: Generator,
+    ws: Float[np.ndarray, "n L D"],
+    regions: Bool[np.ndarray, "n H W"],
+    directions: Float[np.ndarray, "n K D"],
+    names: Sequence[str],
+    *,
+    positions: Sequence[float] = tuple(POSITIONS),
+    layers: Sequence[int] = LAYERS,
+    on_progress: Callable[[int], None] | None = None,
+) -> UInt8[np.ndarray, "H W 3"]:
+    """A row a direction of each image, a column a position, and last the mean squared change, the region outlined.
+
+    A row's text says how many times more a pixel of the region changes than one outside. Directions of length 0 are
+    left out. The heat map goes from white, no change, to dark, the row's greatest.
+
+    Args:
+      model: the generator.
+      ws: of n images.
+      regions: true inside.
+      directions: K of each image.
+      names: n texts.
+      positions: along a direction; 0 should be one of them.
+      layers: whose w is moved.
+      on_progress: called with 1 after each row.
+
+    Raises:
+      ValueError: no direction at all.
+    """
+    rows, texts = [], []
+    for latents, region, found, name in zip(ws, regions, directions, names, strict=True):
+        for number, direction in enumerate(found, 1):
+            if not direction.any():
+                continue
+            images = np.concatenate(list(render_batches(model, moved_latents(latents, direction, positions, layers))))
+            start = images[int(np.abs(np.asarray(positions)).argmin())]
+            change = np.mean((images - start[None]) ** 2, axis=(0, 3))
+            outside = change[~region].mean()
+            ratio = change[region].mean() / outside if outside else np.inf
+            rows.append([*map(_small, to_uint8(images)), _small(heat_map(change, region))])
+            texts.append(f"{name}\ndirection {number}\n{ratio:.3g} ×")
+            if on_progress is not None:
+                on_progress(1)
+    return labelled_grid(rows, rows=texts, columns=[*(f"{position:+.2g}" for position in positions), "change"])
+
+
+def heat_map(change: Float[np.ndarray, "H W"], region: Bool[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    """The root of a squared change, from white to dark at its greatest, and a blue line around the region."""
+    greatest = change.max()
+    share = np.sqrt(change / greatest) if greatest > 0 else np.zeros(change.shape)
+    stops = np.linspace(0.0, 1.0, len(_HEAT))
+    colours = np.stack([np.interp(share, stops, channel) for channel in _HEAT.T], -1).astype(np.uint8)
+    colours[np.asarray(scipy.ndimage.binary_dilation(region)) & ~region] = _OUTLINE
+    return colours
+
+
+def _small(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    if image.shape[0] <= _SIDE:
+        return image
+    return np.asarray(Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))
