@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.analysis.jacobian import mean_gram
+from dragspace_jax.analysis import jacobian
+from dragspace_jax.analysis.jacobian import JacobianError, Passes, mean_gram, plan_passes
 
 
 def image(of: jax.Array, coordinates: jax.Array, latents: jax.Array) -> jax.Array:
@@ -38,3 +39,29 @@ def test_it_is_the_mean_of_weighted_products(width: int, channels: str) -> None:
 def test_no_points_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one point"):
         mean_gram(image, jnp.zeros((2, 3, 2, 1)), [], np.zeros((1, 2, 3), np.float32))
+
+
+def test_a_large_image_is_done_in_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.RandomState(1)
+    of = jnp.asarray(random.randn(5, 3, 2, 4), jnp.float32)
+    point, weights = (np.zeros(4, np.float32), np.zeros(4, np.float32)), random.rand(2, 5, 3).astype(np.float32)
+    whole = mean_gram(image, of, [point], weights)
+    monkeypatch.setattr(jacobian, "_HELD", 50)  # of 120 numbers, so that three panels have two rows each
+    jax.clear_caches()
+    np.testing.assert_allclose(mean_gram(image, of, [point], weights), whole, atol=1e-6)
+    assert plan_passes(4, 30, rows=5) == Passes(direction="forward", count=12, together=16, panels=3)
+    jax.clear_caches()
+
+
+def test_the_fewer_passes_are_taken() -> None:
+    assert plan_passes(512, 256 * 256, rows=256, activation=128 * 256**2) == Passes(
+        direction="forward", count=512, together=4, panels=1
+    )
+    assert plan_passes(512, 24).direction == "reverse"
+    assert plan_passes(512, 3 * 1024**2, rows=1024).panels == 24
+
+
+def test_what_is_not_finite_is_an_error() -> None:
+    point = np.zeros(5, np.float32), np.zeros(5, np.float32)
+    with pytest.raises(JacobianError, match="not finite"):
+        mean_gram(image, jnp.full((2, 3, 2, 5), jnp.nan), [point], np.ones((1, 2, 3), np.float32))
