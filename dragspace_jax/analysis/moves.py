@@ -143,7 +143,7 @@ def rest_projector(
     Raises:
       RegionError, JacobianError, FactorError: a region that is empty or all of the image, or nothing that is null.
     """
-    from dragspace_jax.analysis.local import region_grams
+    from dragspace_jax.analysis.local import region_grams  # with SciPy's linear algebra, which nothing else here needs
     from dragspace_jax.analysis.lowrank import null_projection
 
     first, last = layers

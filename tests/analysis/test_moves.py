@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -9,13 +10,16 @@ import numpy as np
 import pytest
 
 import dragspace_jax as ds
+from dragspace_jax.analysis import lowrank
 from dragspace_jax.analysis.directions import DirectionError, Directions, read_directions
+from dragspace_jax.analysis.local import region_grams
 from dragspace_jax.analysis.moves import MoveError, at_positions, channel_move, chosen_layers, direction_move, projected
 from dragspace_jax.analysis.styles import ChannelError, StyleStatistics, channel_of, style_statistics
 from dragspace_jax.spaces import PCA, fit_pca, save_space
 from dragspace_jax.spaces.fit import draw
 from dragspace_jax.stylegan2.generator import Generator
 from dragspace_jax.stylegan2.parameters import fingerprint
+from dragspace_jax.stylegan2.rendering import render_images
 
 WIDTH = 16
 
@@ -161,3 +165,19 @@ def test_a_projected_direction_keeps_its_length(tiny_generator: Generator) -> No
     known = Directions(vectors=np.eye(WIDTH), kind="array", source="d")
     with pytest.raises(MoveError, match="lies wholly in what changes the rest"):
         direction_move(tiny_generator, known, 7, (4, 7), within=projector)
+
+
+def test_within_a_region_the_rest_changes_less(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A direction with an equal part of every axis of the rest: projected, it keeps those that change it least."""
+    monkeypatch.setattr(lowrank, "null_projection", partial(lowrank.null_projection, share=0.2))  # of random weights
+    ws = ds.seed_latents(tiny_generator, [3], psi=1.0)[0]
+    region = np.zeros((32, 32), bool)
+    region[8:20, 6:22] = True
+    _, rest = region_grams(tiny_generator, ws, region, layers=range(4, 8))
+    every = np.linalg.eigh(rest)[1].sum(1)
+    edited = [ds.edit(tiny_generator, ws, every, {0: 0.01}, within=within).ws for within in (None, region)]
+    lengths = [np.linalg.norm(each[4] - ws[4]) for each in edited]
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-3)
+    start, whole, local = render_images(tiny_generator, np.stack([ws, *edited]))
+    outside = [np.square(each - start).mean(-1)[~region].mean() for each in (whole, local)]
+    assert outside[1] < 0.5 * outside[0]

@@ -48,8 +48,7 @@ def test_what_was_encoded_is_decoded(tiny_generator: Generator, space: Channels)
 @pytest.mark.parametrize("recipe", ["published", "least-change"])
 def test_a_drag_moves_the_channels_alone(tiny_generator: Generator, space: Channels, recipe: str) -> None:
     ws = ds.seed_latents(tiny_generator, [1], psi=1.0)[0]
-    rate = {"learning_rate": 0.5} if recipe == "published" else {}
-    settings = dataclasses.replace(complete_settings(recipe, 32), steps=3, **rate)
+    settings = dataclasses.replace(complete_settings(recipe, 32), steps=3, learning_rate=0.5)
     result = ds.drag_one(tiny_generator, ws, [[10, 10]], [[20, 20]], space=space, settings=settings)
     np.testing.assert_array_equal(result.latents.ws, ws)
     chosen = {name: np.asarray(index).tolist() for name, index in space.index.items()}
