@@ -6,7 +6,6 @@ A platform that JAX does not see is an error that says what to install; nothing 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -91,6 +90,11 @@ def devices(asked: Where = None, *, dtype: str = "float32") -> Devices:
     )
 
 
+def _allowed() -> str | None:
+    """The platforms that JAX may look for, if the user's settings say so."""
+    return jax.config.values["jax_platforms"]
+
+
 def _default_device() -> Any:
     """What `jax.default_device` names, in this context too."""
     return jax.config.jax_default_device  # type: ignore[attr-defined]
@@ -113,7 +117,7 @@ def _named(asked: str) -> list[Device]:
         known = []
     if not known:
         present = ", ".join(sorted({device.platform for device in jax.local_devices()}))
-        hidden = os.environ.get("JAX_PLATFORMS") or jax.config.values["jax_platforms"]
+        hidden = _allowed()
         advice = f"JAX_PLATFORMS={hidden} hides it" if hidden and platform not in hidden else _INSTALL.get(platform, "")
         raise DeviceError(f"device {platform}: JAX sees none here, only {present}; {advice}", field="device")
     if match[2] is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []  # they go with the process
 
 
 def is_remote(place: object) -> bool:
@@ -24,10 +24,10 @@ def fetched(place: str) -> Path:
     """
     from etils import epath  # slow to import, and few need it
 
-    copy = tempfile.TemporaryDirectory(prefix="dragspace-")
-    _copy(epath.Path(place), Path(copy.name))
-    _kept.append(copy)
-    return Path(copy.name)
+    copy = Path(tempfile.mkdtemp(prefix="dragspace-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    _copy(epath.Path(place), copy)
+    return copy
 
 
 def _copy(source: Any, target: Path) -> None:

@@ -14,6 +14,7 @@ import logging
 import math
 import os
 import time
+import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -122,6 +123,7 @@ class RayWorkers(Iterable[Ended]):
         self._open: set[str] = set()
         self._spaces: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
         self._hands: list[_Hand] = []
+        self._options: Any = None
         self.deaths = 0
 
     @property
@@ -162,22 +164,29 @@ class RayWorkers(Iterable[Ended]):
         if self._ray.is_initialized():
             return False
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
         try:
-            if self._cluster.address is None:
-                self._ray.init(address="local", include_dashboard=False, **quiet)
-            else:
-                self._ray.init(address=self._cluster.address, **quiet)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of forking beside JAX's threads: what is forked runs another program
+                self._init(quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             place = self._cluster.address or "this machine"
             raise BatchError(f"on ray: no cluster at {place}: {' '.join(str(error).split())}", field="on") from error
         return True
 
+    def _init(self, quiet: dict[str, Any]) -> None:
+        if self._cluster.address is None:
+            self._ray.init(address="local", include_dashboard=False, **quiet)
+        else:
+            self._ray.init(address=self._cluster.address, **quiet)
+
     def _hire(self) -> None:
         """Ask Ray for the workers."""
         count, needs, cores = self._places()
         parameters_of = {name: np.asarray(value) for name, value in parameters(self._model).items()}
-        options = self._ray.put(
+        # Held here, since Ray starts workers again with it.
+        self._options = self._ray.put(
             WorkerOptions(
                 config=self._model.config,
                 values=parameters_of,
@@ -191,7 +200,7 @@ class RayWorkers(Iterable[Ended]):
         )
         # A call that was under way is not repeated: other workers may have its edits by then.
         actors = self._ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
-        self._hands = [_Hand(actors.remote(options, rank, _Fetch())) for rank in range(count)]
+        self._hands = [_Hand(actors.remote(self._options, rank, _Fetch())) for rank in range(count)]
 
     def _places(self) -> tuple[int, dict[str, Any], int | None]:
         """How many workers, what each needs of a machine, and on CPUs how many cores.

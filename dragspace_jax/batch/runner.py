@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from dragspace_jax.batch.folder import BatchFolder
 from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.batch.mirror import Mirror, refuse_object_store
 from dragspace_jax.batch.names import BatchLines
-from dragspace_jax.batch.on_ray import cluster_of
+from dragspace_jax.batch.on_ray import Cluster, cluster_of
 from dragspace_jax.batch.pictures import Pictures
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
@@ -26,7 +26,7 @@ from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import BatchError
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE, space_of
 from dragspace_jax.folders import locked
-from dragspace_jax.placement import devices, placed
+from dragspace_jax.placement import devices, placed, present_device, running_on
 from dragspace_jax.results import versions
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
@@ -94,7 +94,47 @@ def run(
     cluster = cluster_of(on, workers, device)
     refuse_object_store(out)
     place = None if device is None or cluster is not None else devices(device).devices[0]
-    edits, out = Path(edits), Path(out)
+    with running_on(place):
+        return _run(
+            Path(edits),
+            model,
+            Path(out),
+            lanes=lanes,
+            pictures=pictures,
+            sort=sort,
+            resume=resume,
+            overwrite=overwrite,
+            psi=psi,
+            label=label,
+            device=device,
+            on=on,
+            cluster=cluster,
+            mirror=None if mirror is None else str(mirror),
+            on_progress=on_progress,
+            chosen=chosen,
+        )
+
+
+def _run(
+    edits: Path,
+    model: str | Path | Generator,
+    out: Path,
+    *,
+    lanes: int | Literal["auto"],
+    pictures: Pictures,
+    sort: Order,
+    resume: bool,
+    overwrite: bool,
+    psi: float,
+    label: int | None,
+    device: Any,
+    on: str | None,
+    cluster: Cluster | None,
+    mirror: str | None,
+    on_progress: Callable[[BatchState], None] | None,
+    chosen: Mapping[str, Any],
+) -> BatchSummary:
+    """`run`, where everything that does not say where it runs already runs on the device asked for."""
     if resume and overwrite:
         raise BatchError("give either `resume` or `overwrite`", field="resume overwrite")
     if sort != "file" and pictures == "none":
@@ -111,10 +151,13 @@ def run(
     if not lines.total:
         raise BatchError(f"{edits} holds no edits: give a JSON object a line")
     if isinstance(model, Generator):
-        generator, species = placed(model, place), None  # it has no card that says what it draws
+        generator, species = (
+            placed(model, None if cluster is not None or device is None else present_device()),
+            None,
+        )  # it has no card that says what it draws
     else:
-        generator, species = load(model, device=None if place is None else [place]), species_of(read_card(model))
-    copies = None if mirror is None else Mirror(str(mirror), out, fingerprint(generator))
+        generator, species = load(model), species_of(read_card(model))
+    copies = None if mirror is None else Mirror(mirror, out, fingerprint(generator))
     if copies is not None:
         copies.check(resume=resume, overwrite=overwrite)
     space_name(space_of(named))  # raises if the basis cannot be read
@@ -137,7 +180,7 @@ def run(
             "fingerprint": fingerprint(generator),
             "file": str(edits),
             "lanes": lanes,
-            **{key: value for key, value in {"on": on, "mirror": mirror and str(mirror)}.items() if value},
+            **{key: value for key, value in {"on": on, "mirror": mirror}.items() if value},
             "pictures": pictures,
             "psi": psi,
             "label": label,

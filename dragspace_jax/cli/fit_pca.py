@@ -17,6 +17,7 @@ from dragspace_jax.cli.device_option import with_devices
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.folders import make_folder
 from dragspace_jax.inputs import label_vector
+from dragspace_jax.placement import devices
 from dragspace_jax.results import save_image
 from dragspace_jax.spaces import PCA, SpaceError, WPlus, save_space
 from dragspace_jax.spaces.axes import check_count, sample_limits
@@ -67,7 +68,7 @@ def fit_pca(
     """
     if out.suffix != ".npz":
         raise UserError(f"--out {out}: the name must end in .npz")
-    generator = load(model)
+    generator = load(model, device=None if device is None else devices(device).devices[:1])
     if layers is not None:
         WPlus(layers=layers).check(generator)
     one_hot = label_vector(generator.config, label)

@@ -103,8 +103,8 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     monkeypatch.setattr(FakeWorker, "_exchange", called)
     get = double.get
     monkeypatch.setattr(double, "get", lambda call: get(answers.pop(call)))
-    monkeypatch.setattr(on_ray.importlib, "import_module", lambda name: double)
-    monkeypatch.setattr(on_ray.importlib.util, "find_spec", lambda name: double)
+    found = SimpleNamespace(find_spec=lambda name: double)
+    monkeypatch.setattr(on_ray, "importlib", SimpleNamespace(import_module=lambda name: double, util=found))
     return double
 
 
@@ -155,7 +155,7 @@ def test_what_does_not_fit_together(
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_ray.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(on_ray, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None)))
     with pytest.raises(BatchError, match=r"dragspace-jax\[ray\]"):
         on_ray.cluster_of("ray", None, None)
 

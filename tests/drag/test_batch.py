@@ -127,7 +127,7 @@ def test_memory_that_runs_out_loses_no_edit(
         return original(pool)
 
     monkeypatch.setattr(Pool, method, exhausted)
-    batch = drag_many(tiny_generator, edits, lanes=8)
+    batch = drag_many(tiny_generator, edits, lanes=4)
     for result in batch:
         given.append(result)
     assert sorted(result.id for result in given) == sorted(expected)
@@ -136,7 +136,7 @@ def test_memory_that_runs_out_loses_no_edit(
         np.testing.assert_allclose(result.latents.ws, expected[result.id].latents.ws, atol=1e-4)
     assert batch.stats.lane_steps == sum(result.steps for result in given)
     assert [record.message for record in caplog.records if "lanes do not fit" in record.message] == [
-        "8 lanes do not fit in the device's memory; going on with half as many, no edit lost"
+        "4 lanes do not fit in the device's memory; going on with half as many, no edit lost"
     ]
 
 
