@@ -99,7 +99,7 @@ def test_the_public_form_moves_to_the_models_size() -> None:
         (raw(psi=1e300), "psi: 1e+300 is too large"),
         (b'{"seed": 1, "psi": 1e999}', "too large"),
         (raw(shared=1), "shared is 1; it must be true or false"),
-        (raw(space="z"), 'space is "y"; it must be one of w+'),
+        (raw(space="y"), 'space is "y"; it must be one of w+'),
         (raw(space=["w"]), 'space is ["w"]'),
         (raw(solver="adam"), 'unknown key "solver"'),
         (raw(half_life=3), 'unknown key "half_life"'),

@@ -8,7 +8,10 @@ import jax
 import numpy as np
 import torch
 
+from dragspace_jax.checkpoint import ModelCard
 from dragspace_jax.convert.biggan import biggan_shapes
+from dragspace_jax.critters import KINDS
+from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.networks.parameters import parameters
 from scripts import train_critters_biggan as training
 from scripts.biggan_synthesis import Synthesis, initial_values
@@ -32,3 +35,11 @@ def test_synthesis(monkeypatch):
     np.testing.assert_allclose(images, expected, atol=1e-4)
     assert all(parameters(model)[name].shape == shape for name, shape in biggan_shapes(config).items())
     assert np.std(expected.numpy()) > 0.05
+
+
+def test_species_by_class():
+    """What segments are seen by: the class says which animal a picture shows."""
+    card = ModelCard(
+        generator=training.CONFIG, discriminator=None, source={"format": "trained", "kinds": list(KINDS)}, files={}
+    )
+    assert [species_of(card, label) for label in (0, 1, 2, None)] == ["dog", "cat", None, "dog"]
