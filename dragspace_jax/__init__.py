@@ -4,6 +4,7 @@ The public names are imported on first use, so that `dragspace --help` does not 
 """
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         for module in _MODULES:
             found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)
-            if found is not None:
+            if found is not None and not isinstance(found, ModuleType):  # a file of the same name
                 return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

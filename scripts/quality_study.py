@@ -40,6 +40,7 @@ from scripts.least_change_study import SEED, kept
 MISSED = 3.0  # px of a 128 px image
 UNREAL = 1.5  # times the start's
 _CHOSEN = ("residual", "back", "distance", "change_outside", "change_kept")
+_ALL = [solver for solver in SOLVERS if solver.recipe and solver.tolerance is None]
 _LEVELS = np.linspace(0.3, 1.0, 36)
 """Quantiles of a figure among good edits that a threshold may be."""
 Arrays = dict[str, np.ndarray]
@@ -137,13 +138,14 @@ def plot(figures: Arrays, bad: np.ndarray, thresholds: Thresholds, path: Path) -
 @click.command(context_settings={"show_default": True})
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/quality"), help="Folder to fill.")
 @click.option("--count", default=96, help="Edits of a half and a solver, half of them of each model.")
+@click.option("--solver", "names", multiple=True, type=click.Choice([s.name for s in _ALL]), help="Only these.")
 @click.option("--realism/--no-realism", default=True, help="Search the nearest drawings: some two seconds an edit.")
 @click.option("--most", default=0.17, help="Share of good edits that may be flagged where thresholds are chosen.")
 @click.option("--docs", type=click.Path(path_type=Path), help="Folder for the curve, quality.png.")
-def main(out: Path, count: int, realism: bool, most: float, docs: Path | None) -> None:
+def main(out: Path, count: int, names: tuple[str, ...], realism: bool, most: float, docs: Path | None) -> None:
     """Choose the thresholds of verdicts on one half of the edits, and tell on the other what they flag."""
     out.mkdir(parents=True, exist_ok=True)
-    solvers = [solver for solver in SOLVERS if solver.recipe and solver.tolerance is None]
+    solvers = [solver for solver in _ALL if not names or solver.name in names]
     found: dict[str, dict[str, Arrays]] = {half: {} for half in SEED}
     bad: dict[str, dict[str, np.ndarray]] = {half: {} for half in SEED}
     for half, seed in SEED.items():

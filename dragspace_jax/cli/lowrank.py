@@ -24,13 +24,13 @@ from dragspace_jax.folders import make_folder
 from dragspace_jax.inputs import load_latents, seed_latents
 from dragspace_jax.results import save_image
 from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.viz.region_sheet import LAYERS, region_sheet
+from dragspace_jax.viz.region_sheet import LAYERS, SPAN, region_sheet
 
 _EXAMPLES = """\b
 Examples:
-  dragspace lowrank --model critters-dog --seeds 0-3 --segment eye --out out/eye
+  dragspace lowrank --model critters-dog --seeds 0-3 --segment eye --span 1 --out out/eye
   dragspace lowrank --model critters-cat --seeds 7 --region 40,70,48,30 --solver rpca --out out/box
-  dragspace lowrank --model critters-dog --seeds 0-15 --segment mouth --shared --out out/mouth
+  dragspace lowrank --model critters-dog --seeds 0-15 --segment mouth --shared --span 1 --out out/mouth
 """
 
 
@@ -61,6 +61,8 @@ Examples:
               help="Larger images are resized to this by nearest neighbour.")  # fmt: skip
 @click.option("--on-layers", default=f"{LAYERS[0]}-{LAYERS[-1]}", show_default=True,
               help="Layers of W+ that the sheet's edits move, from 0.")  # fmt: skip
+@click.option("--span", type=click.FloatRange(0, min_open=True), default=SPAN, show_default=True,
+              help="How far the sheet goes; on the embedded models, of a narrow W, 1 is enough.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(1, 64), default=3, show_default=True,
               help="Directions of an image in the sheet, which shows the first 8 images.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
@@ -83,6 +85,7 @@ def lowrank(
     channels: Channels,
     side: int,
     on_layers: str,
+    span: float,
     rows: int,
     out: Path,
 ) -> None:
@@ -90,7 +93,7 @@ def lowrank(
 
     From the Jacobian of the image by one w for all layers, as LowRankGAN has it (arXiv 2106.04488). Writes
     directions.npz (`directions` [n, K, D] of unit length, ranks, null spaces, the model's fingerprint) and sheet.png:
-    images along each direction, from -4 to 4, and where they change.
+    images along each direction, and where they change.
     """
     if (seeds is None) == (latents is None):
         raise UserError("give either --seeds or --latents")
@@ -136,7 +139,7 @@ def lowrank(
         (out / "sheet.png").unlink(missing_ok=True)  # of earlier directions
         pictured = coordinates == "w" and any(len(each.directions) for each in found.subspaces)
         if pictured:
-            save_image(_sheet(generator, found, names, rows, moved), out / "sheet.png")
+            save_image(_sheet(generator, found, names, rows, moved, span), out / "sheet.png")
     _tell(found, names)
     click.echo(f"see {out / 'directions.npz'}" + (f", {out / 'sheet.png'}" if pictured else ""))
     if all(each.outcome is Outcome.RANK_ZERO for each in found.subspaces):
@@ -149,11 +152,19 @@ def _region(reader: RegionReader, choice: RegionChoice, ws: np.ndarray) -> np.nd
     return region
 
 
-def _sheet(model: Generator, found: RegionDirections, names: list[str], rows: int, layers: list[int]) -> np.ndarray:
+def _sheet(
+    model: Generator, found: RegionDirections, names: list[str], rows: int, layers: list[int], span: float
+) -> np.ndarray:
     shown = min(len(found.ws), 8)
     directions = np.broadcast_to(found.directions, (len(found.ws), *found.directions.shape[1:]))
     return region_sheet(
-        model, found.ws[:shown], found.regions[:shown], directions[:shown, :rows], names[:shown], layers=layers
+        model,
+        found.ws[:shown],
+        found.regions[:shown],
+        directions[:shown, :rows],
+        names[:shown],
+        layers=layers,
+        span=span,
     )
 
 

@@ -14,8 +14,8 @@ from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.grids import labelled_grid
 from dragspace_jax.viz.sheets import to_uint8
 
-POSITIONS = np.linspace(-4.0, 4.0, 7)
-"""Published: multiples of a direction of unit length."""
+SPAN, STEPS = 4.0, 7
+"""Published: positions from −4 to 4, multiples of a direction of unit length, in W of 512 dimensions."""
 LAYERS = (4, 5, 6, 7)
 """Published: whose w is moved, from 0."""
 _SIDE = 160  # of an image in the sheet, at most
@@ -40,7 +40,7 @@ def region_sheet(
     directions: Float[np.ndarray, "n K D"],
     names: Sequence[str],
     *,
-    positions: Sequence[float] = tuple(POSITIONS),
+    span: float = SPAN,
     layers: Sequence[int] = LAYERS,
     on_progress: Callable[[int], None] | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
@@ -55,7 +55,7 @@ def region_sheet(
       regions: true inside.
       directions: K of each image.
       names: n texts.
-      positions: along a direction; 0 should be one of them.
+      span: the positions are `STEPS` from −span to span.
       layers: whose w is moved.
       on_progress: called with 1 after each row.
 
@@ -63,17 +63,18 @@ def region_sheet(
       ValueError: no direction at all.
     """
     rows, texts = [], []
+    positions = np.linspace(-span, span, STEPS).tolist()
     for latents, region, found, name in zip(ws, regions, directions, names, strict=True):
         for number, direction in enumerate(found, 1):
             if not direction.any():
                 continue
             images = np.concatenate(list(render_batches(model, moved_latents(latents, direction, positions, layers))))
-            start = images[int(np.abs(np.asarray(positions)).argmin())]
+            start = images[STEPS // 2]
             change = np.mean((images - start[None]) ** 2, axis=(0, 3))
             outside = change[~region].mean()
             ratio = change[region].mean() / outside if outside else np.inf
             rows.append([*map(_small, to_uint8(images)), _small(heat_map(change, region))])
-            texts.append(f"{name}\ndirection {number}\n{ratio:.3g} ×")
+            texts.append(f"{name}\ndirection {number}\nin/out {ratio:.3g}")
             if on_progress is not None:
                 on_progress(1)
     return labelled_grid(rows, rows=texts, columns=[*(f"{position:+.2g}" for position in positions), "change"])

@@ -56,7 +56,7 @@ GOOD = {"mean": np.zeros(4), "components": np.eye(4)[:3], "variance": np.ones(3)
         ({"variance": None}, "`variance` is missing"),
         ({"mean": np.full(4, np.nan)}, "not finite"),
         ({"scale": np.array([1.0, 0.0, 1.0])}, "`scale` must be positive"),
-        ({"kind": np.asarray("lowrank")}, "its kind is 'lowrank'"),
+        ({"kind": np.asarray("sefa")}, "its kind is 'sefa'"),
         ({"layers": np.asarray(2.5)}, "`layers` must be one value of type int"),
         ({"mean": np.array([object()] * 4)}, "cannot be read"),
         ({"variance": np.array([1.0, 2.0, 1.0])}, "`variance` must fall"),
