@@ -170,7 +170,7 @@ def test_a_projected_direction_keeps_its_length(tiny_generator: Generator) -> No
 def test_within_a_region_the_rest_changes_less(tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A direction with an equal part of every axis of the rest: projected, it keeps those that change it least.
 
-    Equal lengths in equal parts: the squared change, of the mean over RGB, is the mean of the eigenvalues that are kept.
+    All parts being equal, the squared change, of the mean over RGB, is the mean of the eigenvalues that are kept.
     """
     monkeypatch.setattr(lowrank, "null_projection", partial(lowrank.null_projection, share=0.2))  # of random weights
     ws = ds.seed_latents(tiny_generator, [3], psi=1.0)[0]
