@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from dragspace_jax.analysis.directions import read_directions
+from dragspace_jax.analysis.directions import Directions, read_directions
 from dragspace_jax.analysis.moves import (
     LAYERS,
     Move,
@@ -117,10 +117,11 @@ def edit(
     else:
         assert latents is not None  # one of the two is there
         start = read_latents(latents, generator)
+    known = {aim.of: read_directions(aim.of, generator, image=image) for aim in aims if aim.option == "--direction"}
     region = _region(generator, model, region_choice, start)
     with disk_errors(out, "run the command again with --overwrite"), progress() as bar:
         projector = None if region is None else rest_projector(generator, start, region, layers)
-        moves = _moves(generator, aims, image, layers, projector, label)
+        moves = _moves(generator, aims, known, layers, projector, label)
         valued = [(move, aim.value) for move, aim in zip(moves, aims, strict=True) if aim.value is not None]
         end = generator.check_latents(moved(start, valued))
         rows = [move for move, aim in zip(moves, aims, strict=True) if aim.value is None]
@@ -165,18 +166,17 @@ def _region(generator: Generator, model: str, choice: RegionChoice | None, start
 def _moves(
     model: Generator,
     aims: list[Aim],
-    image: int | None,
+    known: dict[str, Directions],
     layers: tuple[int, int],
     projector: np.ndarray | None,
     label: int | None,
 ) -> list[Move]:
-    """One unit of everything that is asked for; each file is read once, channels are measured once."""
-    files = {aim.of: read_directions(aim.of, model, image=image) for aim in aims if aim.option == "--direction"}
+    """One unit of everything that is asked for; `known` are the files. Channels are measured once, if there are any."""
     statistics: StyleStatistics | None = None
     moves = []
     for aim in aims:
         if aim.option == "--direction":
-            moves.append(direction_move(model, files[aim.of], aim.index, layers, within=projector))
+            moves.append(direction_move(model, known[aim.of], aim.index, layers, within=projector))
         else:
             statistics = style_statistics(model, label=label) if statistics is None else statistics
             moves.append(channel_move(model, statistics, aim.of, aim.index))
