@@ -164,8 +164,7 @@ class RayWorkers(Iterable[Ended]):
         if self._ray.is_initialized():
             return False
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "critical"}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of forking beside JAX's threads: what is forked runs another program
@@ -199,8 +198,8 @@ class RayWorkers(Iterable[Ended]):
             )
         )
         # A call that was under way is not repeated: other workers may have its edits by then.
-        actors = self._ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
-        self._hands = [_Hand(actors.remote(self._options, rank, _Fetch())) for rank in range(count)]
+        actors = self._ray.remote(max_restarts=-1, max_task_retries=0, **needs)(WorkerOnRay)
+        self._hands = [_Hand(actors.remote([self._options], rank)) for rank in range(count)]
 
     def _places(self) -> tuple[int, dict[str, Any], int | None]:
         """How many workers, what each needs of a machine, and on CPUs how many cores.
@@ -323,6 +322,18 @@ class RayWorkers(Iterable[Ended]):
             _log.warning("a worker died; its %d unfinished edits go to others, and Ray starts it again", lost)
         else:
             time.sleep(0.2)
+
+
+class WorkerOnRay(Worker):
+    """A worker that gets what it needs out of Ray's store.
+
+    Args:
+      options: the reference of its options, wrapped.
+      rank: its number.
+    """
+
+    def __init__(self, options: list[Any], rank: int) -> None:
+        super().__init__(importlib.import_module("ray").get(options[0]), rank, _Fetch())
 
 
 class _Fetch:
