@@ -14,8 +14,8 @@ from dragspace_jax.batch.folder import BatchFolder
 from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.batch.mirror import Mirror, refuse_object_store
 from dragspace_jax.batch.names import BatchLines
-from dragspace_jax.batch.on_ray import Cluster, cluster_of
 from dragspace_jax.batch.pictures import Pictures
+from dragspace_jax.batch.ray_cluster import Cluster, cluster_of
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
 from dragspace_jax.batch.sheet import Order, write_sheet
