@@ -151,10 +151,8 @@ def _run(
     if not lines.total:
         raise BatchError(f"{edits} holds no edits: give a JSON object a line")
     if isinstance(model, Generator):
-        generator, species = (
-            placed(model, None if cluster is not None or device is None else present_device()),
-            None,
-        )  # it has no card that says what it draws
+        asked = None if cluster is not None or device is None else present_device()
+        generator, species = placed(model, asked), None  # it has no card that says what it draws
     else:
         generator, species = load(model), species_of(read_card(model))
     copies = None if mirror is None else Mirror(mirror, out, fingerprint(generator))
@@ -169,7 +167,7 @@ def _run(
         _log.warning("the id %s stands on lines %s; only the first is an edit", json.dumps(name), _listed(numbers))
     with locked(out):
         if copies is not None and resume:
-            copies.restore()
+            copies.restore({name: digests.of(raw) for name, raw in lines.named()})
         elif copies is not None:
             copies.clear()
         earlier = Earlier(out, resume=resume, overwrite=overwrite)
