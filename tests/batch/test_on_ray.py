@@ -199,7 +199,7 @@ def test_what_is_missing_comes_back_from_the_mirror(
     assert len(list(mirror.iterdir())) == 3
     ds.batch.run(edits, tiny_generator, tmp_path / "third", mirror=mirror, resume=True)
     assert instant.ran == []
-    with pytest.raises(ds.DragspaceError, match="mirror .* ended with another line, model or option"):
+    with pytest.raises(ds.DragspaceError, match=r"mirror .* ended with another line, model or option"):
         ds.batch.run(edits, tiny_generator, tmp_path / "fourth", mirror=mirror, resume=True, psi=1.0)
     assert not (tmp_path / "fourth" / "results.jsonl").exists()
     ds.batch.run(edits, tiny_generator, elsewhere, mirror=mirror, overwrite=True)
