@@ -1,6 +1,7 @@
 # make demo   install what running needs, then drag points on the two embedded models (out/demo/index.html)
 # make test   install what developing needs as well, then ruff, pyright, deptry and pytest in three processes
 # make tpu    install TPU's compiler beside that, and test what it makes of a drag; no TPU is needed
+# make ray    install Ray beside that, and kill the workers of a batch
 # A stamp in .venv says what is installed already, so a second run goes straight to its work.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ INPUTS := pyproject.toml setup.py constraints.txt
 PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-most test-apart lint tpu
+.PHONY: demo test test-most test-apart lint tpu ray
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -37,6 +38,12 @@ tpu: $(INSTALLED_DEV)
 	$(INSTALL) --no-deps --upgrade --target $(VENV)/tpu libtpu
 	PYTHONPATH=$(VENV)/tpu $(BIN)/python -m pytest tests/benchmarks/test_tpu_compile.py
 
+# A real cluster on this machine, and workers that are killed: more than the suite has time for.
+ray: $(INSTALLED_DEV)
+	$(INSTALL) --editable '.[ray]'
+	$(BIN)/python -m pytest tests/batch/test_ray.py
+	$(BIN)/python scripts/ray_faults.py --out out/ray
+
 lint: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,7 +58,7 @@ $(INSTALLED): $(INPUTS) | $(BIN)/python
 # The larger set holds the smaller one: after it, `make demo` has nothing to install. The package that BigGAN is held to
 # comes without what it downloads its models with, which no test asks for.
 $(INSTALLED_DEV): $(INPUTS) | $(BIN)/python
-	$(INSTALL) --editable '.[torch,ray,dev]'
+	$(INSTALL) --editable '.[torch,dev]'
 	$(INSTALL) --no-deps pytorch-pretrained-biggan
 	touch $(INSTALLED) $@
 

@@ -74,6 +74,12 @@ def workers() -> Iterator[int]:
             yield process
 
 
+def processor_time(process: int) -> float:
+    """Seconds that a process has had, all its threads together."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def killed(edits: Path, out: Path, count: int, kills: int) -> dict[str, Any]:
     """Two workers, one of which is killed at so many random moments."""
     chance = random.Random(1)
@@ -134,22 +140,34 @@ def driver_killed(edits: Path, out: Path, count: int) -> dict[str, Any]:
 
 
 def scaling(edits: Path, out: Path, count: int) -> dict[str, Any]:
-    """Edits a second of one and of two workers of one core each, between the first fifth and the last."""
-    ray, rates = importlib.import_module("ray"), {}
+    """Edits a second of one and of two workers of one core each, between the first fifth and the last.
+
+    Beside other programs that says little; edits a second of the workers' own processor time say what is lost between
+    them whatever else runs.
+    """
+    ray, rates, own = importlib.import_module("ray"), {}, {}
     for number in (1, 2):
         times: list[float] = []
+        used: list[float] = []
+
+        def on_progress(state: BatchState, times: list[float] = times, used: list[float] = used) -> None:
+            times.append(time.perf_counter())
+            used.append(sum(map(processor_time, workers())))
+
         # Ray hands out as many cores as it is told of, and a worker keeps to its own.
         ray.init(num_cpus=number, include_dashboard=False, log_to_driver=False, logging_level="error")
         ds.batch.run(
             edits, MODEL, out, on="ray", workers=number, overwrite=True, **OPTIONS,
-            on_progress=lambda state, times=times: times.append(time.perf_counter()),
+            on_progress=on_progress,
         )  # fmt: skip
         ray.shutdown()
         first, last = count // 5, count - count // 5
         rates[number] = (last - first) / (times[last] - times[first])
+        own[number] = (last - first) / (used[last] - used[first])
     return {
         "edits_per_second": {number: round(rate, 3) for number, rate in rates.items()},
         "two_over_one": round(rates[2] / rates[1], 3),
+        "edits_per_processor_second": {number: round(rate, 3) for number, rate in own.items()},
         "load_average": round(os.getloadavg()[0], 1),
     }
 

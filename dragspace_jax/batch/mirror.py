@@ -13,7 +13,7 @@ import logging
 import re
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -82,10 +82,14 @@ class Mirror:
             (self._place / name).unlink()
         self._shards = []
 
-    def restore(self) -> None:
+    def restore(self, digests: Mapping[str, str]) -> None:
         """Bring back what is here and not in the folder; what is there and not here will be copied.
 
+        Args:
+          digests: by the ids of all lines.
+
         Raises:
+          FolderError: what is here is of another batch.
           OSError: a file cannot be written.
         """
         earlier = Earlier(self._out, resume=True, overwrite=False)
@@ -94,6 +98,12 @@ class Mirror:
         lines: list[bytes] = []
         for name in self._shards:
             for record, files in self._read(name):
+                if digests.get(record["id"]) != record.get("digest"):
+                    raise FolderError(
+                        f"mirror {self._place}: the edit {json.dumps(record['id'])} ended with another line, model or "
+                        "option than now, so `resume` cannot go on; give another `mirror`, or `overwrite`",
+                        field="mirror resume overwrite",
+                    )
                 self._mirrored.add(record["id"])
                 if record["id"] in local or record["latents"] in taken:
                     continue

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import importlib.util
 import logging
 import math
-import os
 import time
-import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -23,57 +20,16 @@ import jax
 import numpy as np
 
 from dragspace_jax.batch.pictures import Pictures
-from dragspace_jax.batch.worker import Ended, Worker, WorkerOptions
+from dragspace_jax.batch.ray_cluster import KEPT_SPACES, Cluster, WorkerOnRay, connect, places
+from dragspace_jax.batch.worker import Ended, WorkerOptions
 from dragspace_jax.drag import BatchError, BatchStats, EditRequest
-from dragspace_jax.placement import PLATFORMS
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.parameters import parameters
 
-_KEPT_SPACES = 64
 _USUAL_LANES = 16  # until a worker tells how many it has
 _MOST_DEATHS = 8  # of a worker, one after the other without a result
 _SECONDS_UNAVAILABLE = 300.0
 _log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Where the workers are.
-
-    Attributes:
-      address: of a Ray cluster, `auto` for the one that this machine belongs to; None: one is started on this machine.
-      workers: how many; None: one for each GPU, for each machine with TPUs, else for each machine.
-      platform: of their devices; None: accelerators if the cluster has any.
-    """
-
-    address: str | None = None
-    workers: int | None = None
-    platform: str | None = None
-
-
-def cluster_of(on: str | None, workers: int | None, device: Any) -> Cluster | None:
-    """What `on`, `workers` and `device` ask for; None: this process alone.
-
-    Raises:
-      BatchError: they do not fit together, or Ray is not installed.
-    """
-    if on is None:
-        if workers is not None:
-            raise BatchError("`workers` goes with `on`: give on='ray'", field="workers on")
-        return None
-    kind, _, address = on.partition(":")
-    if kind != "ray":
-        raise BatchError(f"on is {on!r}; it must be ray or ray:ADDRESS", field="on")
-    if workers is not None and workers < 1:
-        raise BatchError(f"workers is {workers}; it must be a whole number from 1", field="workers")
-    if device is not None and device not in PLATFORMS:
-        raise BatchError(
-            f"device is {device!r}; on Ray it must be one of {', '.join(PLATFORMS)}: each worker gets its own",
-            field="device",
-        )
-    if importlib.util.find_spec("ray") is None:
-        raise BatchError("on ray: Ray is not installed; pip install 'dragspace-jax[ray]'", field="on")
-    return Cluster(address=address or None, workers=workers, platform=device)
 
 
 @dataclasses.dataclass(eq=False)
@@ -145,7 +101,7 @@ class RayWorkers(Iterable[Ended]):
         return total
 
     def __iter__(self) -> Iterator[Ended]:
-        started = self._connect()
+        started = connect(self._ray, self._cluster)
         try:
             self._hire()
             while self._call():
@@ -159,31 +115,9 @@ class RayWorkers(Iterable[Ended]):
             if started:
                 self._ray.shutdown()
 
-    def _connect(self) -> bool:
-        """Join the cluster; whether it was joined here."""
-        if self._ray.is_initialized():
-            return False
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of forking beside JAX's threads: what is forked runs another program
-                self._init(quiet)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            place = self._cluster.address or "this machine"
-            raise BatchError(f"on ray: no cluster at {place}: {' '.join(str(error).split())}", field="on") from error
-        return True
-
-    def _init(self, quiet: dict[str, Any]) -> None:
-        if self._cluster.address is None:
-            self._ray.init(address="local", include_dashboard=False, **quiet)
-        else:
-            self._ray.init(address=self._cluster.address, **quiet)
-
     def _hire(self) -> None:
         """Ask Ray for the workers."""
-        count, needs, cores = self._places()
+        count, needs, cores = places(self._ray, self._cluster)
         parameters_of = {name: np.asarray(value) for name, value in parameters(self._model).items()}
         # Held here, since Ray starts workers again with it.
         self._options = self._ray.put(
@@ -199,38 +133,8 @@ class RayWorkers(Iterable[Ended]):
             )
         )
         # A call that was under way is not repeated: other workers may have its edits by then.
-        actors = self._ray.remote(max_restarts=-1, max_task_retries=0, **needs)(Worker)
-        self._hands = [_Hand(actors.remote(self._options, rank, _Fetch())) for rank in range(count)]
-
-    def _places(self) -> tuple[int, dict[str, Any], int | None]:
-        """How many workers, what each needs of a machine, and on CPUs how many cores.
-
-        Raises:
-          BatchError: there is not so much.
-        """
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        has = {platform: [int(node.get(platform.upper(), 0)) for node in nodes] for platform in PLATFORMS}
-        platform = self._cluster.platform or next(
-            name for name in ("gpu", "tpu", "cpu") if name == "cpu" or any(has[name])
-        )
-        wanted = self._cluster.workers
-        if platform == "gpu":
-            room, needs, cores = sum(has["gpu"]), {"num_gpus": 1}, None
-        elif platform == "tpu":  # one process drives all chips of a machine
-            chips = min((n for n in has["tpu"] if n), default=1)
-            room, needs, cores = sum(n // chips for n in has["tpu"]), {"resources": {"TPU": chips}}, None
-        else:
-            machines = sum(n > 0 for n in has["cpu"])
-            each = math.ceil((wanted or machines) / max(machines, 1))
-            cores = max(1, min((n for n in has["cpu"] if n), default=1) // each)
-            room, needs = sum(n // cores for n in has["cpu"]), {"num_cpus": cores}
-        count = wanted or room
-        if not 0 < count <= room:
-            raise BatchError(
-                f"workers: {wanted or 'some'} on {platform} were asked for, and the cluster has room for {room}",
-                field="workers",
-            )
-        return count, needs, cores
+        actors = self._ray.remote(max_restarts=-1, max_task_retries=0, **needs)(WorkerOnRay)
+        self._hands = [_Hand(actors.remote([self._options], rank)) for rank in range(count)]
 
     def _call(self) -> bool:
         """Give every worker that waits for a call what it may have; whether any works."""
@@ -270,7 +174,7 @@ class RayWorkers(Iterable[Ended]):
         """A space in Ray's store, once for all edits that share it; wrapped, so that a call does not fetch it."""
         if id(space) not in self._spaces:
             self._spaces[id(space)] = space, [self._ray.put(jax.tree.map(np.asarray, space))]
-            if len(self._spaces) > _KEPT_SPACES:
+            if len(self._spaces) > KEPT_SPACES:
                 self._spaces.popitem(last=False)
         return self._spaces[id(space)][1]
 
@@ -323,18 +227,3 @@ class RayWorkers(Iterable[Ended]):
             _log.warning("a worker died; its %d unfinished edits go to others, and Ray starts it again", lost)
         else:
             time.sleep(0.2)
-
-
-class _Fetch:
-    """Gets spaces out of Ray's store, each once in a worker."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Any] = OrderedDict()
-
-    def __call__(self, wrapped: list[Any]) -> Any:
-        name = wrapped[0].hex()
-        if name not in self._kept:
-            self._kept[name] = importlib.import_module("ray").get(wrapped[0])
-            if len(self._kept) > _KEPT_SPACES:
-                self._kept.popitem(last=False)
-        return self._kept[name]

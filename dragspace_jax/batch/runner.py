@@ -14,8 +14,8 @@ from dragspace_jax.batch.folder import BatchFolder
 from dragspace_jax.batch.lines import check_choices
 from dragspace_jax.batch.mirror import Mirror, refuse_object_store
 from dragspace_jax.batch.names import BatchLines
-from dragspace_jax.batch.on_ray import Cluster, cluster_of
 from dragspace_jax.batch.pictures import Pictures
+from dragspace_jax.batch.ray_cluster import Cluster, cluster_of
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests, Earlier
 from dragspace_jax.batch.sheet import Order, write_sheet
@@ -151,10 +151,8 @@ def _run(
     if not lines.total:
         raise BatchError(f"{edits} holds no edits: give a JSON object a line")
     if isinstance(model, Generator):
-        generator, species = (
-            placed(model, None if cluster is not None or device is None else present_device()),
-            None,
-        )  # it has no card that says what it draws
+        asked = None if cluster is not None or device is None else present_device()
+        generator, species = placed(model, asked), None  # it has no card that says what it draws
     else:
         generator, species = load(model), species_of(read_card(model))
     copies = None if mirror is None else Mirror(mirror, out, fingerprint(generator))
@@ -169,7 +167,7 @@ def _run(
         _log.warning("the id %s stands on lines %s; only the first is an edit", json.dumps(name), _listed(numbers))
     with locked(out):
         if copies is not None and resume:
-            copies.restore()
+            copies.restore({name: digests.of(raw) for name, raw in lines.named()})
         elif copies is not None:
             copies.clear()
         earlier = Earlier(out, resume=resume, overwrite=overwrite)

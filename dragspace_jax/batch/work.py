@@ -14,8 +14,9 @@ from dragspace_jax.batch.folder import BatchFolder, Entry
 from dragspace_jax.batch.lines import EditLine, LineError, parse_line
 from dragspace_jax.batch.mirror import Mirror
 from dragspace_jax.batch.names import BatchLines
-from dragspace_jax.batch.on_ray import Cluster, RayWorkers
+from dragspace_jax.batch.on_ray import RayWorkers
 from dragspace_jax.batch.pictures import Picture, Pictures, PictureWriter
+from dragspace_jax.batch.ray_cluster import Cluster
 from dragspace_jax.batch.requests import RequestMaker
 from dragspace_jax.batch.resume import Digests
 from dragspace_jax.batch.summary import BatchState, BatchSummary

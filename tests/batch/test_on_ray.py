@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 
 import dragspace_jax as ds
-from dragspace_jax.batch import on_ray
+from dragspace_jax.batch import on_ray, ray_cluster
 from dragspace_jax.batch.worker import Ended
 from dragspace_jax.drag import BatchError, BatchStats, DragResult, Outcome
 from dragspace_jax.stylegan2 import Generator, Latents
@@ -104,7 +104,8 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     get = double.get
     monkeypatch.setattr(double, "get", lambda call: get(answers.pop(call)))
     found = SimpleNamespace(find_spec=lambda name: double)
-    monkeypatch.setattr(on_ray, "importlib", SimpleNamespace(import_module=lambda name: double, util=found))
+    for module in (on_ray, ray_cluster):
+        monkeypatch.setattr(module, "importlib", SimpleNamespace(import_module=lambda name: double, util=found))
     return double
 
 
@@ -155,9 +156,9 @@ def test_what_does_not_fit_together(
 
 
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_ray, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None)))
+    monkeypatch.setattr(ray_cluster, "importlib", SimpleNamespace(util=SimpleNamespace(find_spec=lambda name: None)))
     with pytest.raises(BatchError, match=r"dragspace-jax\[ray\]"):
-        on_ray.cluster_of("ray", None, None)
+        ray_cluster.cluster_of("ray", None, None)
 
 
 def test_results_go_to_no_object_store(dragspace: Run, tiny_folder: Path, tmp_path: Path) -> None:
@@ -198,5 +199,8 @@ def test_what_is_missing_comes_back_from_the_mirror(
     assert len(list(mirror.iterdir())) == 3
     ds.batch.run(edits, tiny_generator, tmp_path / "third", mirror=mirror, resume=True)
     assert instant.ran == []
+    with pytest.raises(ds.DragspaceError, match=r"mirror .* ended with another line, model or option"):
+        ds.batch.run(edits, tiny_generator, tmp_path / "fourth", mirror=mirror, resume=True, psi=1.0)
+    assert not (tmp_path / "fourth" / "results.jsonl").exists()
     ds.batch.run(edits, tiny_generator, elsewhere, mirror=mirror, overwrite=True)
     assert len(list(mirror.iterdir())) == 1

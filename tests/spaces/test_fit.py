@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.placement import DeviceError
 from dragspace_jax.spaces import SpaceError, fit_displacements, fit_pca
 from dragspace_jax.spaces.fit import BATCH, draw
 from dragspace_jax.stylegan2.generator import Generator
@@ -96,7 +97,7 @@ def test_what_cannot_be_fitted(tiny_generator: Generator) -> None:
         fit_pca(tiny_generator, samples=500, seed=2**31)
     with pytest.raises(SpaceError, match="layers is 99; the model has"):
         fit_pca(tiny_generator, samples=500, layers=99)
-    with pytest.raises(SpaceError, match="devices is empty"):
+    with pytest.raises(DeviceError, match="device is empty"):
         fit_pca(tiny_generator, samples=500, device=[])
     values = parameters(tiny_generator)
     values["mapping.fc1.weight"] = jnp.zeros_like(values["mapping.fc1.weight"])
