@@ -11,9 +11,9 @@ from flax import nnx
 
 from dragspace_jax.checkpoint import build_generator
 from dragspace_jax.drag.settings import published_block
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2 import Generator, seed_to_z
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
-from dragspace_jax.stylegan2.parameters import parameters
 
 SEED = 0
 PSI = 0.7

@@ -1,7 +1,7 @@
 """The synthesis network once more, in PyTorch with bfloat16 convolutions: what a CPU trains on at twice the speed.
 
 XLA multiplies patches, a third of a CPU's peak at 128 px; PyTorch's convolutions take no patches and use the bfloat16
-instructions. Parameters have the names and shapes of `dragspace_jax.stylegan2.parameters`, so what is trained here is
+instructions. Parameters have the names and shapes of `dragspace_jax.networks.parameters`, so what is trained here is
 the JAX model's as it stands; `tests/scripts/test_critter_synthesis.py` holds the two to each other.
 """
 

@@ -29,10 +29,10 @@ from dragspace_jax.cli.console import progress
 from dragspace_jax.critters import KINDS
 from dragspace_jax.critters.evaluator import Evaluator
 from dragspace_jax.critters.predictor import load_predictor, predictor_card
+from dragspace_jax.networks.parameters import digest, fingerprint, parameters
 from dragspace_jax.spaces import DEFAULT_LAYERS, Displacement, fit_pca, load_space, save_space
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import digest, fingerprint, parameters
 from scripts.dragganspace.cells import LAYERS, Cell, confirmation, grid, lengthened, paces, rivals, schedules, traced
 from scripts.dragganspace.edits import StudyEdit, study_edits
 from scripts.dragganspace.figures import CellFigures, evaluate_cells

@@ -31,8 +31,8 @@ from rich.table import Table
 
 from dragspace_jax.benchmarks.case import random_model
 from dragspace_jax.checkpoint import save_parameters
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2.config import GeneratorConfig
-from dragspace_jax.stylegan2.parameters import parameters
 from scripts.gpu import running, tables
 from scripts.gpu.steps import MINUTES, STEPS, Step
 

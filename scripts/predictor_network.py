@@ -1,6 +1,6 @@
 """The predictor once more, in PyTorch with bfloat16 convolutions: what a CPU trains on at twice the speed.
 
-Parameters have the names and shapes of `dragspace_jax.stylegan2.parameters`, so what is trained here is the JAX
+Parameters have the names and shapes of `dragspace_jax.networks.parameters`, so what is trained here is the JAX
 network's as it stands; `tests/scripts/test_predictor_network.py` holds the two to each other. `critter_synthesis` says
 why there are two.
 """

@@ -38,9 +38,9 @@ from PIL import Image
 
 from dragspace_jax.checkpoint import build_generator, load, save_parameters
 from dragspace_jax.critters import KINDS, LATENT_DIM, render
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2 import Generator, GeneratorConfig
 from dragspace_jax.stylegan2.mapping import Mapping
-from dragspace_jax.stylegan2.parameters import parameters
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.sheets import contact_sheet, to_uint8
 from scripts.critter_descent import Descent, Stage, Values

@@ -34,7 +34,7 @@ from torch.nn import functional
 
 from dragspace_jax.critters import KINDS
 from dragspace_jax.critters.predictor import SIDE, Predictor, load_predictor, predictor_of
-from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.networks.parameters import parameters
 from scripts.critter_descent import Descent, Stage, Values
 from scripts.predictor_errors import FEW, HELD_OUT, card, progress_line
 from scripts.predictor_network import Reading, read

@@ -49,9 +49,9 @@ jaxtyping.install_import_hook(CHECKED, typechecker=None)
 from dragspace_jax import lowered_files
 from dragspace_jax.checkpoint import build_generator, save_parameters
 from dragspace_jax.drag.programs import programs_for
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 
 # What is converted or broadcast shall be written out; an implicit promotion is how float64 and [N, N] creep in.
 jax.config.update("jax_numpy_dtype_promotion", "strict")

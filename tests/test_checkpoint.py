@@ -16,8 +16,8 @@ from flax import nnx
 
 from dragspace_jax import checkpoint
 from dragspace_jax.checkpoint import ModelError, build_generator, load, load_discriminator, read_card, save_parameters
+from dragspace_jax.networks.parameters import fingerprint, parameters
 from dragspace_jax.stylegan2 import ConfigError, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
-from dragspace_jax.stylegan2.parameters import fingerprint, parameters
 
 
 def test_round_trip(tmp_path: Path, tiny_folder: Path, tiny_generator: Generator) -> None:

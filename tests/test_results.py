@@ -18,11 +18,11 @@ from dragspace_jax.drag.result import Trace
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.folders import FolderError
 from dragspace_jax.networks import rendering
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.results import latents_are_whole, render_each, save_drag, write_latents
 from dragspace_jax.spaces import WPlus
 from dragspace_jax.spaces.layers import LayerBase
 from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.stylegan2.parameters import fingerprint
 from tests.batch.faults import Disk, full_from
 
 STEPS = 5

@@ -10,10 +10,10 @@ from torch import nn
 
 from dragspace_jax.checkpoint import build_discriminator, build_generator
 from dragspace_jax.convert.names import from_nvlabs
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 
 from . import torch_stylegan2
 from .torch_layers import load_published, published

@@ -12,10 +12,10 @@ from jaxtyping import Float64
 from dragspace_jax.arrays import UnreadableArrays, read_arrays
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.inputs import InputError, read_array
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA, SpaceError
 from dragspace_jax.spaces.stored import load_space
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 Kind = Literal["lowrank", "pca", "array"]
 

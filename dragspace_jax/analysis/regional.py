@@ -15,8 +15,8 @@ from dragspace_jax.analysis.region_file import DirectionsError, RegionDirections
 from dragspace_jax.analysis.rpca import ITERATIONS
 from dragspace_jax.critters.segments import named_region, seen_segments
 from dragspace_jax.inputs import InputError, seed_latents
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Generator, Latents, seed_to_z
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 
 def lowrank(

@@ -14,12 +14,12 @@ from jaxtyping import Float32, Float64
 
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.inputs import label_vector
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.channels import Channels
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES, fit_pca
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.synthesis import Synthesis
 
 

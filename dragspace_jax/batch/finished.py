@@ -15,8 +15,8 @@ from dragspace_jax.batch.resume import Earlier
 from dragspace_jax.drag import Outcome
 from dragspace_jax.folders import FolderError
 from dragspace_jax.inputs import InputError, load_one_latent, read_array
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 REACHED = Outcome.REACHED.label
 

@@ -23,8 +23,8 @@ from dragspace_jax.batch.pictures import Pictures
 from dragspace_jax.batch.ray_cluster import KEPT_SPACES, Cluster, WorkerOnRay, connect, places
 from dragspace_jax.batch.worker import Ended, WorkerOptions
 from dragspace_jax.drag import BatchError, BatchStats, EditRequest
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 
 _USUAL_LANES = 16  # until a worker tells how many it has
 _MOST_DEATHS = 8  # of a worker, one after the other without a result

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from dragspace_jax.folders import FolderError, refuse_results
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.results import latents_are_whole
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 _BEGINNING = b'{"id": '  # of every record, so that a torn one is told from a file of something else
 

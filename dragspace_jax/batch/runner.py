@@ -26,11 +26,11 @@ from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import BatchError
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE, space_of
 from dragspace_jax.folders import locked
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.placement import devices, placed, present_device, running_on
 from dragspace_jax.results import versions
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 _log = logging.getLogger(__name__)
 

@@ -28,9 +28,9 @@ from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.folders import locked, make_folder, refuse_results, whole_file
 from dragspace_jax.inputs import read_latents, seed_latents
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.results import save_image, write_latents
 from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.viz.edits import edit_pictures, one, position_sheet
 
 FILES = ("before.png", "after.png", "change.png", "sheet.png", "latents.npz")

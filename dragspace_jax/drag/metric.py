@@ -23,9 +23,9 @@ from dragspace_jax.analysis.jacobian import mean_gram
 from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 from dragspace_jax.compilation_cache import cache_folder
 from dragspace_jax.metrics.change import SIDE, away_from, box_averaged
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.synthesis import Synthesis
 
 _log = logging.getLogger(__name__)

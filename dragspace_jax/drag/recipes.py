@@ -16,10 +16,10 @@ from dragspace_jax.drag.method import Method
 from dragspace_jax.drag.patch_tracking import PatchTracking
 from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.drag.trust_region import TrustRegion
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import Space, Unmeasured
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 RECIPES = ("least-change", "published")
 DEFAULT_RECIPE = "least-change"

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 
 from dragspace_jax.compilation_cache import cache_folder
 from dragspace_jax.inputs import label_vector
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces.base import SpaceError
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES, fit_pca
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.stored import load_space, save_space
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 _log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.stylegan2 import Generator, Latents, Styles
 from dragspace_jax.stylegan2.network import PreparedSynthesis
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 
 @jax.tree_util.register_dataclass

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Float32, Float64, Int, Int32
 
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.placement import devices
 from dragspace_jax.spaces.axes import check_count, principal_axes, sample_limits
 from dragspace_jax.spaces.base import SpaceError
@@ -19,7 +20,6 @@ from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.spaces.wplus import WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.mapping import Mapping
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 DEFAULT_SAMPLES = 100_000
 BATCH = 4096

@@ -15,11 +15,11 @@ from jaxtyping import Float, Float32
 
 from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
 from dragspace_jax.metrics.distance import mahalanobis
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces.cached import basis_folder, cached_pca
 from dragspace_jax.spaces.fit import BATCH, DEFAULT_SAMPLES, draw
 from dragspace_jax.spaces.pca import PCA
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 SAMPLES = 10_000
 _SEED = 1  # the basis is fitted to those of seed 0

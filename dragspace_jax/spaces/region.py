@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float
 from dragspace_jax.analysis.local import region_grams
 from dragspace_jax.analysis.lowrank import DIRECTIONS, Solver, subspaces
 from dragspace_jax.analysis.region_file import RegionDirections
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces.base import SpaceError, Unmeasured
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.lowrank import LowRank
 from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, WPlus, default_layers
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 _SAME = 1e-4  # of latents that a basis was measured on, and of those that are dragged
 _DEPENDENT = 1e-3  # of the longest: what a direction adds to those before it, or it is left out

@@ -13,9 +13,9 @@ import numpy as np
 
 from dragspace_jax.analysis.align import Alignment
 from dragspace_jax.folders import FolderError, locked, make_folder, refuse_results
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.results import save_image, versions, write_json, write_latents
 from dragspace_jax.stylegan2 import Latents
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.transfer.intake import Finished
 from dragspace_jax.transfer.models import Model

@@ -9,8 +9,8 @@ import numpy as np
 
 from dragspace_jax.analysis.align import Alignment
 from dragspace_jax.checkpoint import ModelError
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.transfer.carried import Carried
 from dragspace_jax.transfer.errors import TransferError
 from dragspace_jax.transfer.intake import Finished, read_finished

@@ -13,11 +13,11 @@ from dragspace_jax.analysis.align import PCABasis
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.inputs import label_vector
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA, fit_pca, load_space
 from dragspace_jax.spaces.axes import check_count, sample_limits
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.transfer.errors import TransferError
 
 DEFAULT_COMPONENTS = 64

@@ -15,10 +15,10 @@ from dragspace_jax.analysis.directions import DirectionError, Directions, read_d
 from dragspace_jax.analysis.local import region_grams
 from dragspace_jax.analysis.moves import MoveError, at_positions, channel_move, chosen_layers, direction_move, projected
 from dragspace_jax.analysis.styles import ChannelError, StyleStatistics, channel_of, style_statistics
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA, fit_pca, save_space
 from dragspace_jax.spaces.fit import draw
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.stylegan2.rendering import render_images
 
 WIDTH = 16

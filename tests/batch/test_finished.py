@@ -11,8 +11,8 @@ import pytest
 
 from dragspace_jax.batch import read_finished_drags
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from tests.batch.edits import write
 
 LAYERS = 6

@@ -10,8 +10,8 @@ import pytest
 
 from dragspace_jax.batch.worker import Ended, Worker, WorkerOptions
 from dragspace_jax.drag import BatchStats, drag_many
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 from tests.drag.edits import by_id, requests
 
 

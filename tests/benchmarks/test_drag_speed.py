@@ -16,7 +16,7 @@ from dragspace_jax.benchmarks.machine import cores
 from dragspace_jax.benchmarks.rows import TABLES, pays_after
 from dragspace_jax.benchmarks.sides import Side, sides
 from dragspace_jax.benchmarks.torch_reference.transfer import our_generator
-from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.networks.parameters import parameters
 
 RATES = Rates(flops=1e11, bandwidth=1e10, matmul_side=1, dtype="float32")
 

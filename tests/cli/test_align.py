@@ -13,10 +13,10 @@ from PIL import Image
 
 from dragspace_jax.analysis.align import Alignment
 from dragspace_jax.checkpoint import save_parameters
+from dragspace_jax.networks.parameters import fingerprint, parameters
 from dragspace_jax.spaces import WPlus, fit_pca, save_space
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint, parameters
 from dragspace_jax.transfer.latents import sample_w
 
 

@@ -14,8 +14,8 @@ from click.testing import Result
 from PIL import Image
 
 from dragspace_jax.batch import sheet
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.viz.sheets import contact_sheet
 from tests.batch.edits import edit, records, write
 

@@ -11,8 +11,8 @@ from click.testing import Result
 from PIL import Image
 
 from dragspace_jax.cli.edit_inputs import parse_within
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 Run = Callable[..., Result]
 

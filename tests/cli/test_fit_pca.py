@@ -14,10 +14,10 @@ from PIL import Image
 
 from dragspace_jax.checkpoint import save_parameters
 from dragspace_jax.drag import DragSettings, EditRequest
+from dragspace_jax.networks.parameters import fingerprint, parameters
 from dragspace_jax.spaces import PCA, Displacement, save_space
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint, parameters
 from tests.batch.edits import edit, records, write
 
 Run = Callable[..., Result]

@@ -14,8 +14,8 @@ from dragspace_jax.analysis.local import region_grams
 from dragspace_jax.analysis.region_file import read_region_directions
 from dragspace_jax.analysis.regional import lowrank
 from dragspace_jax.inputs import seed_latents
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 Run = Callable[..., Result]
 BOX = ("--region", "4,8,10,12")

@@ -11,9 +11,9 @@ from PIL import Image
 
 from dragspace_jax.analysis.align import Alignment, PCABasis
 from dragspace_jax.inputs import read_latents
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.results import write_latents
 from dragspace_jax.stylegan2 import Latents
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 
 @pytest.fixture(scope="module")

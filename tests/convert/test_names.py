@@ -6,10 +6,10 @@ import pytest
 from flax import nnx
 
 from dragspace_jax.convert.names import discriminator_shapes, from_nvlabs, generator_shapes
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig
 from dragspace_jax.stylegan2.discriminator import Discriminator
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 
 GENERATORS = {
     "skip": GeneratorConfig(resolution=32, channels=(12, 10, 8, 6), z_dim=7, w_dim=9, mapping_layers=3),

@@ -11,7 +11,7 @@ from torch.storage import _load_from_bytes
 
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
-from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.networks.parameters import parameters
 
 from .networks import ours, random_parameters, small_discriminator, small_generator
 from .write_nvlabs import Module, snapshot, write

@@ -14,7 +14,7 @@ import torch
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
 from dragspace_jax.convert.rosinality import W_AVG_SAMPLES, W_AVG_SEED
-from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.networks.parameters import parameters
 
 from .networks import ours, random_parameters, small_generator
 from .test_nvlabs import assert_same

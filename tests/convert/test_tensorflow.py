@@ -10,7 +10,7 @@ import pytest
 
 import dragspace_jax.checkpoint as model_folder
 from dragspace_jax.convert import ConvertError, convert, opened
-from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.networks.parameters import parameters
 
 from .networks import ours, random_parameters, small_discriminator, small_generator
 from .test_nvlabs import assert_same, nested_without_end

@@ -14,9 +14,9 @@ import pytest
 from dragspace_jax.checkpoint import build_generator
 from dragspace_jax.drag import DragSettings, EditError, EditRequest, Outcome, make_edit, supervision
 from dragspace_jax.drag import drag_one as drag_by_recipe
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.spaces import SpaceError, WPlus, fit_pca
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 
 SETTINGS = DragSettings(learning_rate=0.05, steps=25, feature_block=16)
 drag_one = partial(drag_by_recipe, recipe="published")

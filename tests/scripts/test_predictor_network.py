@@ -8,7 +8,7 @@ from flax import nnx
 
 from dragspace_jax.critters.attributes import NAMES
 from dragspace_jax.critters.predictor import SIDE, Predictor
-from dragspace_jax.stylegan2.parameters import parameters
+from dragspace_jax.networks.parameters import parameters
 from scripts.predictor_errors import states
 from scripts.predictor_network import read
 from scripts.predictor_pictures import softened

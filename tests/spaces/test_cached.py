@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA, cached
 from dragspace_jax.spaces.options import SpaceOptions, make_space
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint
 
 
 def test_a_kept_basis_is_used_again_and_a_damaged_one_fitted_anew(

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.networks.parameters import fingerprint, parameters
 from dragspace_jax.placement import DeviceError
 from dragspace_jax.spaces import SpaceError, fit_displacements, fit_pca
 from dragspace_jax.spaces.fit import BATCH, draw
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import fingerprint, parameters
 
 SAMPLES = 2 * BATCH + 100
 ON_EIGHT_DEVICES = """

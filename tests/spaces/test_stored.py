@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.spaces import PCA, Displacement, LayerSpace, SpaceError, W, WPlus, fit_pca, load_space, save_space
 from dragspace_jax.stylegan2.generator import Generator
-from dragspace_jax.stylegan2.parameters import parameters
 
 MOVED = Displacement(components=jnp.eye(8).reshape(8, 2, 4)[:3], variance=jnp.ones(3), scale=jnp.ones(3), layers=2)
 

@@ -11,9 +11,9 @@ import pytest
 
 from dragspace_jax.analysis.align import Alignment, PCABasis
 from dragspace_jax.inputs import InputError
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.results import write_latents
 from dragspace_jax.stylegan2 import Latents
-from dragspace_jax.stylegan2.parameters import fingerprint
 from dragspace_jax.transfer import TransferError, carry
 from dragspace_jax.transfer.carry import carry_latents
 from dragspace_jax.transfer.intake import read_finished
