@@ -191,7 +191,7 @@ def load_predictor(path: str | Path | None = None) -> Predictor:
 
 
 def predictor_of(values: dict[str, np.ndarray]) -> Predictor:
-    """The predictor with these parameters by name, as `stylegan2.parameters` names them.
+    """The predictor with these parameters by name, as `networks.parameters` names them.
 
     Raises:
       ValueError: names or shapes differ from its own.
