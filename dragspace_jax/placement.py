@@ -142,7 +142,7 @@ def one_device(asked: Where) -> Device | None:
     """
     if asked is None:
         return None
-    chosen = devices(asked).devices
+    chosen = list(devices(asked).devices)
     if isinstance(asked, str) and ":" in asked and len(chosen) > 1:
         raise DeviceError(
             f"device is {asked!r}; this runs on one device, batches on several: name one of them", field="device"

@@ -71,8 +71,9 @@ class RayWorkers(Iterable[Ended]):
         pictures: Pictures,
         remaining: Callable[[], int],
     ) -> None:
-        self._model, self._edits, self._cluster, self._lanes = model, edits, cluster, lanes
-        self._pictures, self._remaining = pictures, remaining
+        self._model, self._edits, self._cluster, self._remaining = model, edits, cluster, remaining
+        self._lanes: int | Literal["auto"] = lanes
+        self._pictures: Pictures = pictures
         self._ray: Any = importlib.import_module("ray")
         self._pending: deque[tuple[EditRequest, Any]] = deque()
         self._exhausted = False

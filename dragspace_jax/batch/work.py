@@ -68,7 +68,8 @@ class BatchWork:
     ) -> None:
         self._lines, self._digests, self._model, self._maker, self._folder = lines, digests, model, maker, folder
         self._names = lines.names(folder.stems())
-        self._pictures, self._writer = pictures, PictureWriter(model, pictures)
+        self._pictures: Pictures = pictures
+        self._writer = PictureWriter(model, pictures)
         self._resolved, self._earlier, self._on_progress = resolved, earlier, on_progress
         self._running: dict[str, tuple[Entry, EditRequest]] = {}
         self._waiting: list[DragResult] = []  # finished, and measured together
