@@ -142,12 +142,12 @@ def one_device(asked: Where) -> Device | None:
     """
     if asked is None:
         return None
-    first, *others = devices(asked).devices
-    if isinstance(asked, str) and ":" in asked and others:
+    chosen = list(devices(asked).devices)
+    if isinstance(asked, str) and ":" in asked and len(chosen) > 1:
         raise DeviceError(
             f"device is {asked!r}; this runs on one device, batches on several: name one of them", field="device"
         )
-    return first
+    return chosen[0]
 
 
 def placed(tree: Tree, device: Device | None) -> Tree:
