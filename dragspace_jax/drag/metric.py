@@ -31,7 +31,7 @@ from dragspace_jax.stylegan2.synthesis import Synthesis
 _log = logging.getLogger(__name__)
 CELLS = 8
 """Of the grid, a side."""
-SAMPLES = 4
+SAMPLES = 8
 """Of the model, at which the Jacobian is taken."""
 _KEPT = 2  # metrics in memory
 _loaded: dict[Path, np.ndarray] = {}

@@ -24,7 +24,6 @@ def space(tiny_generator: Generator) -> PCA:
 def test_it_is_what_the_picture_changes(tiny_generator: Generator, space: PCA, tmp_path: Path, monkeypatch) -> None:
     """All cells together: the mean squared difference of pictures a little apart, averaged over the samples."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(metric, "SAMPLES", 8)
     whole = metric.model_metric(tiny_generator, space).sum(0)
     assert whole.shape == (6, 6)
     z = jnp.asarray(np.random.RandomState(0).randn(metric.SAMPLES, 16), jnp.float32)
