@@ -147,7 +147,9 @@ def rest_projector(
     from dragspace_jax.analysis.lowrank import null_projection
 
     first, last = layers
-    _, rest = region_grams(model, np.asarray(latents.ws), region, layers=range(first, last + 1))
+    # The mean over RGB, as published, does not see a hue that changes at equal brightness.
+    ws = np.asarray(latents.ws)
+    _, rest = region_grams(model, ws, region, layers=range(first, last + 1), channels="each")
     return null_projection(rest)
 
 

@@ -105,7 +105,7 @@ def position_sheet(
         if on_progress is not None:
             on_progress(done)
     greatest = float(change.max())
-    heat = [_small(heat_map(each, greatest=greatest, region=region)) for each in change]
+    heat = [_small(heat_map(np.asarray(each), greatest=greatest, region=region)) for each in change]
     grid = labelled_grid(
         [[*pictures[row * count : (row + 1) * count], heat[row]] for row in range(len(rows))],
         rows=rows,
