@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from dragspace_jax.analysis.directions import Directions, check_directions, of_array, of_basis, read_directions
 from dragspace_jax.analysis.styles import StyleStatistics, channel_offset, style_statistics
-from dragspace_jax.errors import DragspaceError
+from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.spaces import PCA
 from dragspace_jax.stylegan2 import Generator, Latents
 
@@ -143,11 +143,17 @@ def rest_projector(
     Raises:
       RegionError, JacobianError, FactorError: a region that is empty or all of the image, or nothing that is null.
     """
-    from dragspace_jax.analysis.local import region_grams  # with SciPy's linear algebra, which nothing else here needs
+    # With SciPy's linear algebra, which nothing else here needs.
+    from dragspace_jax.analysis.local import RegionError, region_grams
     from dragspace_jax.analysis.lowrank import null_projection
 
     first, last = layers
-    _, rest = region_grams(model, np.asarray(latents.ws), region, layers=range(first, last + 1))
+    # The mean over RGB, as published, does not see a hue that changes at equal brightness.
+    ws = np.asarray(latents.ws)
+    try:
+        _, rest = region_grams(model, ws, region, layers=range(first, last + 1), channels="each")
+    except RegionError as error:
+        raise RegionError(renamed(error, {"region": "within"}), field="within") from error
     return null_projection(rest)
 
 

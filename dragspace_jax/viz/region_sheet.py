@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import scipy
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.grids import labelled_grid
+from dragspace_jax.viz.heat import heat_map
 from dragspace_jax.viz.sheets import to_uint8
 
 SPAN, STEPS = 4.0, 7
@@ -19,8 +19,6 @@ SPAN, STEPS = 4.0, 7
 LAYERS = (4, 5, 6, 7)
 """Published: whose w is moved, from 0."""
 _SIDE = 160  # of an image in the sheet, at most
-_HEAT = np.array([(255, 255, 255), (255, 214, 122), (240, 110, 50), (150, 20, 60), (30, 0, 40)], np.float64)
-_OUTLINE = (38, 108, 235)
 
 
 def moved_latents(
@@ -73,21 +71,13 @@ def region_sheet(
             change = np.mean((images - start[None]) ** 2, axis=(0, 3))
             outside = change[~region].mean()
             ratio = change[region].mean() / outside if outside else np.inf
-            rows.append([*map(_small, to_uint8(images)), _small(heat_map(change, region))])
+            rows.append(
+                [*map(_small, to_uint8(images)), _small(heat_map(change, greatest=float(change.max()), region=region))]
+            )
             texts.append(f"{name}\ndirection {number}\nin/out {ratio:.3g}")
             if on_progress is not None:
                 on_progress(1)
     return labelled_grid(rows, rows=texts, columns=[*(f"{position:+.2g}" for position in positions), "change"])
-
-
-def heat_map(change: Float[np.ndarray, "H W"], region: Bool[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
-    """The root of a squared change, from white to dark at its greatest, and a blue line around the region."""
-    greatest = change.max()
-    share = np.sqrt(change / greatest) if greatest > 0 else np.zeros(change.shape)
-    stops = np.linspace(0.0, 1.0, len(_HEAT))
-    colours = np.stack([np.interp(share, stops, channel) for channel in _HEAT.T], -1).astype(np.uint8)
-    colours[np.asarray(scipy.ndimage.binary_dilation(region)) & ~region] = _OUTLINE
-    return colours
 
 
 def _small(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
