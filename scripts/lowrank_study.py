@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import jax.numpy as jnp
 import numpy as np
 
 from dragspace_jax.analysis.local import region_grams
@@ -122,7 +123,8 @@ def _measure(
         best = basis[int(np.argmax(ratios))]
         directions |= {name: best, f"{name}, projected": project @ best}
     drawn = np.random.RandomState(seed).randn(len(region))
-    directions |= {"random": drawn, "random, projected": project @ drawn} | carried
+    directions |= {"random": drawn, "random, projected": project @ drawn}
+    directions.update(carried)
     outside = {name: _outside(model, ws, inside, direction, positions) for name, direction in directions.items()}
     return record | {"outside": {name: value for name, value in outside.items() if value is not None}}
 
@@ -137,7 +139,10 @@ def _sefa(model: Generator) -> np.ndarray:
     identity = np.eye(model.config.w_dim, dtype=np.float32)
     names = [name for name, layer in synthesis.layer_of().items() if layer in LAYERS and not name.endswith("torgb")]
     stacked = np.repeat(np.concatenate([identity, 0 * identity[:1]])[:, None], model.config.num_ws, axis=1)
-    maps = [np.asarray(styles[:-1] - styles[-1:], np.float64) for styles in synthesis.styles(stacked, names).values()]
+    maps = [
+        np.asarray(styles[:-1] - styles[-1:], np.float64)
+        for styles in synthesis.styles(jnp.asarray(stacked), names).values()
+    ]
     affine = np.concatenate(maps, axis=1)
     return np.linalg.eigh(affine @ affine.T)[1].T[::-1][:COMPONENTS]
 
