@@ -123,7 +123,8 @@ def _measure(
         best = basis[int(np.argmax(ratios))]
         directions |= {name: best, f"{name}, projected": project @ best}
     drawn = np.random.RandomState(seed).randn(len(region))
-    directions |= {"random": drawn, "random, projected": project @ drawn, **carried}
+    directions |= {"random": drawn, "random, projected": project @ drawn}
+    directions.update(carried)
     outside = {name: _outside(model, ws, inside, direction, positions) for name, direction in directions.items()}
     return record | {"outside": {name: value for name, value in outside.items() if value is not None}}
 
