@@ -152,7 +152,7 @@ def _outside(
 ) -> float | None:
     """Mean squared change outside where that inside is `LEVEL`; the mean of both ways, None if neither gets there."""
     unit = direction / np.linalg.norm(direction)
-    steps = np.geomspace(0.25, 40.0, positions)
+    steps = np.geomspace(0.005, 20.0, positions)
     images = render_images(model, moved_latents(ws, unit, [0.0, *steps, *-steps], LAYERS))
     change = np.mean((images[1:] - images[:1]) ** 2, axis=3).reshape(2, positions, *inside.shape)
     found = []
