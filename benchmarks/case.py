@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.building import build_generator
 from dragspace_jax.drag.settings import published_block
 from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2 import Generator, seed_to_z

@@ -6,7 +6,7 @@ import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +64,22 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except (OSError, MemoryError, *DAMAGED) as error:
         raise UnreadableArrays(f"{path} cannot be read: it is no npz of arrays, or a damaged one") from error
     raise UnreadableArrays(f"{path} holds one array, not an npz of several")
+
+
+def read_arrays_as(
+    path: str | Path, failure: Callable[[str], Exception], *, what: str, command: str
+) -> dict[str, np.ndarray]:
+    """`read_arrays` of a file that a command writes, told as an error of the caller's.
+
+    Args:
+      path: the file.
+      failure: makes the error of a message.
+      what: the file's content, as in "not WHAT: …".
+      command: the command that writes such files, named where there is none.
+    """
+    try:
+        return read_arrays(path)
+    except FileNotFoundError as error:
+        raise failure(f"{path} does not exist; {command} writes one") from error
+    except UnreadableArrays as error:
+        raise failure(f"not {what}: {error}") from error

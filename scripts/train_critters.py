@@ -36,7 +36,8 @@ import torch
 from flax import nnx
 from PIL import Image
 
-from dragspace_jax.checkpoint import build_generator, load, save_parameters
+from dragspace_jax.building import build_generator
+from dragspace_jax.checkpoint import load, save_parameters
 from dragspace_jax.critters import KINDS, LATENT_DIM, render
 from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2 import Generator, GeneratorConfig

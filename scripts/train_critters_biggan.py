@@ -30,7 +30,8 @@ import torch
 from PIL import Image
 
 from dragspace_jax.biggan import BigGAN, BigGANConfig
-from dragspace_jax.checkpoint import build_biggan, save_parameters
+from dragspace_jax.building import build_biggan
+from dragspace_jax.checkpoint import save_parameters
 from dragspace_jax.convert.biggan import biggan_shapes
 from dragspace_jax.critters import KINDS, LATENT_DIM, entangle
 from dragspace_jax.networks.parameters import parameters

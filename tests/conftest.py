@@ -47,7 +47,8 @@ jaxtyping.jaxtyped = _functions_only  # type: ignore[assignment]  # the name tha
 jaxtyping.install_import_hook(CHECKED, typechecker=None)
 
 from dragspace_jax import lowered_files
-from dragspace_jax.checkpoint import build_generator, save_parameters
+from dragspace_jax.building import build_generator
+from dragspace_jax.checkpoint import save_parameters
 from dragspace_jax.drag.programs import programs_for
 from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2.config import GeneratorConfig, channel_table

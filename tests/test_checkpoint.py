@@ -15,7 +15,8 @@ import pytest
 from flax import nnx
 
 from dragspace_jax import checkpoint
-from dragspace_jax.checkpoint import ModelError, build_generator, load, load_discriminator, read_card, save_parameters
+from dragspace_jax.building import ModelError, build_generator
+from dragspace_jax.checkpoint import load, load_discriminator, read_card, save_parameters
 from dragspace_jax.networks.parameters import fingerprint, parameters
 from dragspace_jax.stylegan2 import ConfigError, Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
 

@@ -10,16 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dragspace_jax.inputs import (
-    InputError,
-    label_vector,
-    load_latents,
-    load_one_latent,
-    read_labels,
-    read_mask,
-    read_region,
-    seed_latents,
-)
+from dragspace_jax.input_pictures import read_labels, read_mask, read_region
+from dragspace_jax.inputs import InputError, label_vector, load_latents, load_one_latent, seed_latents
 from dragspace_jax.stylegan2.mapping import Mapping
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from dragspace_jax.checkpoint import build_discriminator, build_generator
+from dragspace_jax.building import build_discriminator, build_generator
 from dragspace_jax.convert.names import from_nvlabs
 from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.stylegan2.config import DiscriminatorConfig, GeneratorConfig

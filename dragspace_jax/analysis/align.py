@@ -16,7 +16,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from dragspace_jax.analysis.maps import AffineMap, AlignmentError, affine, cca, check_number, procrustes
-from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
+from dragspace_jax.arrays import read_arrays_as, write_arrays
 
 Method = Literal["identity", "procrustes", "affine", "cca"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -116,12 +116,7 @@ class Alignment:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote. Raises AlignmentError if the file is not such a map."""
-        try:
-            values = read_arrays(path)
-        except FileNotFoundError as error:
-            raise AlignmentError(f"{path} does not exist; dragspace align writes one") from error
-        except UnreadableArrays as error:
-            raise AlignmentError(f"not an alignment: {error}") from error
+        values = read_arrays_as(path, AlignmentError, what="an alignment", command="dragspace align")
         try:
             source, target = (
                 PCABasis(**{name: values[f"{side}_{name}"] for name in _ARRAYS}, model=str(values[f"{side}_model"]))

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float64
 from numpy.typing import ArrayLike
 
 from dragspace_jax.analysis.directions import Directions, check_directions, of_array, of_basis, read_directions
-from dragspace_jax.analysis.styles import StyleStatistics, channel_offset, style_statistics
+from dragspace_jax.analysis.styles import StyleStatistics, channel_of, channel_offset, style_statistics
 from dragspace_jax.errors import DragspaceError, renamed
 from dragspace_jax.spaces import PCA
 from dragspace_jax.stylegan2 import Generator, Latents
@@ -202,6 +202,8 @@ def edit(
         projector = None if within is None else rest_projector(model, start, within, layers)
         moves += [(direction_move(model, known, k, layers, within=projector), v) for k, v in values.items()]
     if channels:
+        for channel in channels:  # before anything is measured
+            channel_of(model, *channel)
         statistics = style_statistics(model, label=label)
         moves += [(channel_move(model, statistics, *channel), value) for channel, value in channels.items()]
     return moved(start, moves)

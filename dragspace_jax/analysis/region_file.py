@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from dragspace_jax.analysis.local import Coordinates
 from dragspace_jax.analysis.lowrank import Outcome, Solver, Subspace
-from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
+from dragspace_jax.arrays import read_arrays_as, write_arrays
 from dragspace_jax.errors import DragspaceError
 
 
@@ -70,12 +70,7 @@ class RegionDirections:
 
 def read_region_directions(path: str | Path) -> RegionDirections:
     """What `RegionDirections.save` wrote. Raises DirectionsError."""
-    try:
-        arrays = read_arrays(path)
-    except FileNotFoundError as error:
-        raise DirectionsError(f"{path} does not exist; dragspace lowrank writes one") from error
-    except UnreadableArrays as error:
-        raise DirectionsError(f"not directions of dragspace lowrank: {error}") from error
+    arrays = read_arrays_as(path, DirectionsError, what="directions of dragspace lowrank", command="dragspace lowrank")
     try:
         return _read(arrays)
     except (ValueError, KeyError, TypeError, IndexError) as error:

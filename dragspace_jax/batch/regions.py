@@ -15,7 +15,7 @@ from dragspace_jax.biggan import BigGAN, BigGANLatents
 from dragspace_jax.critters.segments import SegmentError, check_names, named_region, seen_segments
 from dragspace_jax.drag import EditError
 from dragspace_jax.drag.region import box_region, label_region
-from dragspace_jax.inputs import read_labels, read_region
+from dragspace_jax.input_pictures import read_labels, read_region
 from dragspace_jax.stylegan2 import Generator, Latents
 
 _KEPT = 64  # pictures and label maps, of 1024 px: 256 MiB

@@ -14,7 +14,8 @@ from dragspace_jax.batch.regions import RegionReader
 from dragspace_jax.drag import DragSettings, EditRequest
 from dragspace_jax.drag.edit import resolved_settings
 from dragspace_jax.drag.recipes import settings_of, space_of
-from dragspace_jax.inputs import check_seed_options, read_latents, read_mask, seed_latents
+from dragspace_jax.input_pictures import read_mask
+from dragspace_jax.inputs import check_seed_options, read_latents, seed_latents
 from dragspace_jax.results import settings_record
 from dragspace_jax.spaces import Space, Unmeasured
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_name, space_record

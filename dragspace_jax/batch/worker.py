@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dragspace_jax.batch.pictures import Pictures
-from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.building import build_generator
 from dragspace_jax.compilation_cache import CacheError, enable_compilation_cache
 from dragspace_jax.drag import BatchStats, DragResult, EditRequest, drag_many
 from dragspace_jax.drag.intake import NOTHING_YET

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from dragspace_jax.biggan.config import BigGANConfig
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.one_image import one_image
 
 _NAMES = ("z", "class_embedding", "statistics")
 
@@ -84,19 +85,9 @@ def check_latents(config: BigGANConfig, latents: Any) -> BigGANLatents:
             f"this is a {type(latents).__name__}"
         )
     widths = {"z": config.z_dim, "class_embedding": config.z_dim, "statistics": config.n_stats}
-    return BigGANLatents(**{name: _array(name, getattr(latents, name), width) for name, width in widths.items()})
-
-
-def _array(name: str, value: Any, width: int) -> Float32[np.ndarray, " {width}"]:
-    try:
-        if np.iscomplexobj(value):
-            raise ValueError("they are complex")
-        array = np.array(value, np.float32)  # a copy: the caller may use its array again
-    except (TypeError, ValueError) as error:
-        raise BigGANLatentsError(f"the latents' {name} is not an array of numbers: {error}") from error
-    array = array[0] if array.ndim == 2 and array.shape[0] == 1 else array
-    if array.shape != (width,):
-        raise BigGANLatentsError(f"the latents' {name} has shape {array.shape}; the model takes [{width}]")
-    if not np.isfinite(array).all():
-        raise BigGANLatentsError(f"the latents' {name} holds numbers that are not finite")
-    return array
+    given = {name: getattr(latents, name) for name in _NAMES}
+    checked = {
+        name: one_image(value, (widths[name],), BigGANLatentsError, name=f"values of {name}")
+        for name, value in given.items()
+    }
+    return BigGANLatents(**checked)

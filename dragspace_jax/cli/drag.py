@@ -23,7 +23,8 @@ from dragspace_jax.drag.edit import resolved_settings
 from dragspace_jax.drag.recipes import family_choices, settings_of, space_of
 from dragspace_jax.drag.single import drag_made
 from dragspace_jax.folders import locked
-from dragspace_jax.inputs import read_latents, read_mask, start_latents
+from dragspace_jax.input_pictures import read_mask
+from dragspace_jax.inputs import read_latents, start_latents
 from dragspace_jax.results import Pictures, refuse_drag, write_drag
 from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2 import Latents

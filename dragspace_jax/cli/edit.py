@@ -19,7 +19,7 @@ from dragspace_jax.analysis.moves import (
     rest_projector,
     stacked,
 )
-from dragspace_jax.analysis.styles import StyleStatistics, style_statistics
+from dragspace_jax.analysis.styles import StyleStatistics, channel_of, style_statistics
 from dragspace_jax.batch.regions import RegionChoice, RegionReader
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.console import progress
@@ -111,6 +111,9 @@ def edit(
     files = [out] if alone else [out / name for name in FILES]
     refuse_results(files, overwrite=overwrite)  # before the model is read
     generator = load(model)
+    for aim in aims:
+        if aim.option == "--channel":  # before anything is measured
+            channel_of(generator, aim.of, aim.index)
     layers = chosen_layers(parse_layers(on_layers), generator.config.num_ws)
     if seed is not None:
         start = Latents(ws=seed_latents(generator, [seed], psi=psi, label=label)[0])

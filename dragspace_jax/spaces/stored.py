@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dragspace_jax.arrays import UnreadableArrays, read_arrays, write_arrays
+from dragspace_jax.arrays import read_arrays_as, write_arrays
 from dragspace_jax.spaces.base import Space, SpaceError
 from dragspace_jax.spaces.displacement import Displacement
 from dragspace_jax.spaces.lowrank import LowRank
@@ -34,12 +34,7 @@ def load_space(path: str | Path) -> Space:
     Raises:
       SpaceError: the file is not a space; its message says what is wrong.
     """
-    try:
-        values = read_arrays(path)
-    except FileNotFoundError as error:
-        raise SpaceError(f"{path} does not exist; dragspace fit-pca writes one") from error
-    except UnreadableArrays as error:
-        raise SpaceError(f"not a space: {error}") from error
+    values = read_arrays_as(path, SpaceError, what="a space", command="dragspace fit-pca")
     try:
         return _space(values)
     except (ValueError, KeyError, TypeError) as error:

@@ -8,10 +8,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float32
 from numpy.typing import ArrayLike
 
 from dragspace_jax.errors import DragspaceError
+from dragspace_jax.networks.one_image import one_image
 from dragspace_jax.stylegan2.config import GeneratorConfig
 
 _PREFIX = "styles/"
@@ -69,24 +69,9 @@ def check_latents(config: GeneratorConfig, channels: Mapping[str, int], latents:
     if unknown:
         raise LatentsError(f"the latents have offsets of {', '.join(unknown)}, convolutions that the model has not")
     return Latents(
-        ws=_array("latents", given.ws, (config.num_ws, config.w_dim)),
+        ws=one_image(given.ws, (config.num_ws, config.w_dim), LatentsError, name="latents"),
         offsets={
-            name: _array(f"offsets of {name}", value, (channels[name],))
+            name: one_image(value, (channels[name],), LatentsError, name=f"offsets of {name}")
             for name, value in sorted(given.offsets.items())
         },
     )
-
-
-def _array(name: str, value: ArrayLike, expected: tuple[int, ...]) -> Float32[np.ndarray, " ..."]:
-    try:
-        if np.iscomplexobj(value):
-            raise ValueError("they are complex")
-        array = np.array(value, np.float32)  # a copy: the caller may use its array again
-    except (TypeError, ValueError) as error:
-        raise LatentsError(f"the {name} are not an array of numbers: {error}") from error
-    array = array[0] if array.ndim == len(expected) + 1 and array.shape[0] == 1 else array
-    if array.shape != expected:
-        raise LatentsError(f"the {name} have shape {array.shape}; the model takes {list(expected)}")
-    if not np.isfinite(array).all():
-        raise LatentsError(f"the {name} hold numbers that are not finite")
-    return array

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dragspace_jax.analysis.align import Alignment
-from dragspace_jax.checkpoint import ModelError
+from dragspace_jax.building import ModelError
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.transfer.carried import Carried

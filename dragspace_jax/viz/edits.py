@@ -14,9 +14,8 @@ from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.rendering import render_batches, render_images
 from dragspace_jax.viz.grids import labelled_grid
 from dragspace_jax.viz.heat import heat_map, squared_change, with_legend
-from dragspace_jax.viz.sheets import enlarged, side_by_side, to_uint8
+from dragspace_jax.viz.sheets import enlarged, side_by_side, thumbnail, to_uint8
 
-_SIDE = 160  # of an image in a sheet of positions, at most
 _SHOWN = 256  # of one that stands alone, at least
 
 
@@ -98,14 +97,14 @@ def position_sheet(
     change = np.zeros((len(rows), *first.shape[:2]))
     done = 0
     for images in render_batches(model, along):
-        pictures.extend(map(_small, to_uint8(images)))
+        pictures.extend(map(thumbnail, to_uint8(images)))
         for each in squared_change(first, images):
             change[done // count] += each / count
             done += 1
         if on_progress is not None:
             on_progress(done)
     greatest = float(change.max())
-    heat = [_small(heat_map(change[row], greatest=greatest, region=region)) for row in range(len(rows))]
+    heat = [thumbnail(heat_map(change[row], greatest=greatest, region=region)) for row in range(len(rows))]
     grid = labelled_grid(
         [[*pictures[row * count : (row + 1) * count], heat[row]] for row in range(len(rows))],
         rows=rows,
@@ -123,9 +122,3 @@ def _large(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
     """Enlarged as pictures are, but pixel by pixel: a thin line stays one."""
     side = len(enlarged(image, _SHOWN))
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST))
-
-
-def _small(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    if image.shape[0] <= _SIDE:
-        return image
-    return np.asarray(Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))

@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image
 
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_batches
 from dragspace_jax.viz.grids import labelled_grid
-from dragspace_jax.viz.heat import heat_map
-from dragspace_jax.viz.sheets import to_uint8
+from dragspace_jax.viz.heat import heat_map, squared_change
+from dragspace_jax.viz.sheets import thumbnail, to_uint8
 
 SPAN, STEPS = 4.0, 7
 """Published: positions from −4 to 4, multiples of a direction of unit length, in W of 512 dimensions."""
 LAYERS = (4, 5, 6, 7)
 """Published: whose w is moved, from 0."""
-_SIDE = 160  # of an image in the sheet, at most
 
 
 def moved_latents(
@@ -67,20 +65,16 @@ def region_sheet(
             if not direction.any():
                 continue
             images = np.concatenate(list(render_batches(model, moved_latents(latents, direction, positions, layers))))
-            start = images[STEPS // 2]
-            change = np.mean((images - start[None]) ** 2, axis=(0, 3))
+            change = squared_change(images[STEPS // 2], images).mean(0)
             outside = change[~region].mean()
             ratio = change[region].mean() / outside if outside else np.inf
             rows.append(
-                [*map(_small, to_uint8(images)), _small(heat_map(change, greatest=float(change.max()), region=region))]
+                [
+                    *map(thumbnail, to_uint8(images)),
+                    thumbnail(heat_map(change, greatest=float(change.max()), region=region)),
+                ]
             )
             texts.append(f"{name}\ndirection {number}\nin/out {ratio:.3g}")
             if on_progress is not None:
                 on_progress(1)
     return labelled_grid(rows, rows=texts, columns=[*(f"{position:+.2g}" for position in positions), "change"])
-
-
-def _small(image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    if image.shape[0] <= _SIDE:
-        return image
-    return np.asarray(Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS))

@@ -32,6 +32,13 @@ def enlargement(image: np.ndarray, side: int) -> int:
     return max(1, math.ceil(side / image.shape[0]))
 
 
+def thumbnail(image: np.ndarray, side: int = 160) -> np.ndarray:
+    """Shrink a square uint8 [H, H, 3] that is larger than `side`."""
+    if image.shape[0] <= side:
+        return image
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
+
+
 def contact_sheet(
     images: np.ndarray | Sequence[np.ndarray],
     *,

@@ -85,7 +85,7 @@ def test_drag_and_what_it_leaves(dragspace, tiny, tiny_biggan, tmp_path):
         (["generate", "--seeds", 0, "--label", 0, "--psi", 0], "a BigGAN takes a truncation above 0"),
         (["generate", "--latents", "none.npz"], "no such file"),
         (["generate", "--latents", "ws.npz"], "there is no array `z`"),
-        (["generate", "--latents", "short.npz"], "z has shape (5,); the model takes [6]"),
+        (["generate", "--latents", "short.npz"], "values of z have shape (5,); the model takes [6]"),
     ],
 )
 def test_mistakes(dragspace, tiny, tmp_path, monkeypatch, arguments, says):

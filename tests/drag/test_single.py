@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.building import build_generator
 from dragspace_jax.drag import DragSettings, EditError, EditRequest, Outcome, make_edit, supervision
 from dragspace_jax.drag import drag_one as drag_by_recipe
 from dragspace_jax.networks.parameters import parameters

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.building import build_generator
 from dragspace_jax.networks.parameters import fingerprint, parameters
 from dragspace_jax.placement import DeviceError
 from dragspace_jax.spaces import SpaceError, fit_displacements, fit_pca

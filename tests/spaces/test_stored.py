@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dragspace_jax.checkpoint import build_generator
+from dragspace_jax.building import build_generator
 from dragspace_jax.networks.parameters import parameters
 from dragspace_jax.spaces import PCA, Displacement, LayerSpace, SpaceError, W, WPlus, fit_pca, load_space, save_space
 from dragspace_jax.stylegan2.generator import Generator
