@@ -24,6 +24,8 @@ RIDGE = 1e-3
 """Of the trace of the rest's matrix, on its diagonal: what no pixel of the rest sees is not free without end."""
 SHARE = 1e-3
 """Of the greatest eigenvalue: what is less is counted as null, where no robust PCA finds the rank."""
+REST_WEIGHT = 100.0
+"""Of a change outside against one inside, per pixel of each, where a direction is kept within a region."""
 DIRECTIONS = 8
 """Of a region in closed form, if nobody says."""
 _NOTHING = 1e-8  # of a direction's length left by a projection: rounding
@@ -204,6 +206,44 @@ def null_projection(
     if not 0 <= kept < len(matrix):
         raise FactorError(f"rank {kept} of {len(matrix)} leaves no null space; raise share, or take a smaller rank")
     return axes[kept:].T @ axes[kept:]
+
+
+def kept_within(
+    region: Float[np.ndarray, "D D"],
+    rest: Float[np.ndarray, "D D"],
+    vector: Float[np.ndarray, " D"],
+    *,
+    weight: float = REST_WEIGHT,
+    ridge: float = RIDGE,
+) -> Float64[np.ndarray, " D"]:
+    """What does to a region as a direction does, and to the rest as little as it can.
+
+    The v of least (v − d)ᵀ R (v − d) + weight · vᵀ O v + ridge · tr(R) · vᵀ v, in closed form, made as long as changes
+    the region as much as d does. Ours, in place of the projection of d onto the null space of the rest (`LowRankGAN`,
+    section 3.3, here `null_projection`): what is left of d there has often little to do with what d does.
+
+    Args:
+      region, rest: R and O, Gram matrices of what may change and of what must stay.
+      vector: d.
+      weight: of a change of the rest against one of the region.
+      ridge: share of the trace of R on the diagonal, so that what no pixel sees is left out.
+
+    Returns:
+      v; zero if d does not change the region.
+
+    Raises:
+      FactorError: matrices that are not finite, or settings that are not positive.
+    """
+    inside, outside = _checked((region, rest))
+    if not (weight > 0 and ridge > 0):
+        raise FactorError(f"weight {weight}, ridge {ridge}: both must be positive")
+    wanted = inside @ vector
+    strength = float(vector @ wanted)
+    if not strength > 0:
+        return np.zeros(len(inside))
+    against = inside + weight * outside + ridge * np.trace(inside) * np.eye(len(inside))
+    found = scipy.linalg.solve(against, wanted, assume_a="pos")
+    return found * np.sqrt(strength / (found @ inside @ found))
 
 
 def _first_null(rank: int, relax: int, width: int) -> int:

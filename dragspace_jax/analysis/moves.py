@@ -6,11 +6,12 @@ A move is what one unit of an edit adds to latents, and so is made of latents it
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float64
 from numpy.typing import ArrayLike
 
 from dragspace_jax.analysis.directions import Directions, check_directions, of_array, of_basis, read_directions
@@ -21,6 +22,8 @@ from dragspace_jax.stylegan2 import Generator, Latents
 
 LAYERS = (4, 7)
 """First and last layer of W+ that a direction moves where nobody says: LowRankGAN's (arXiv 2106.04488)."""
+Keeper = Callable[[Float64[np.ndarray, " D"]], Float64[np.ndarray, " D"]]
+"""A direction of W → what it does within a region; zero if that is nothing."""
 _LARGEST = 1e6
 
 
@@ -62,7 +65,7 @@ def chosen_layers(layers: tuple[int, int] | None, num_ws: int) -> tuple[int, int
 
 
 def direction_move(
-    model: Generator, directions: Directions, index: int, layers: tuple[int, int], *, within: np.ndarray | None = None
+    model: Generator, directions: Directions, index: int, layers: tuple[int, int], *, within: Keeper | None = None
 ) -> Move:
     """Direction `index` in layers from the first to the last.
 
@@ -71,32 +74,23 @@ def direction_move(
       directions: of its W.
       index: from 0.
       layers: first and last, checked by `chosen_layers`.
-      within: a projector [D, D] onto what the edit may use; the direction keeps its length.
+      within: keeps it within a region; it changes that as much as before.
 
     Raises:
       DirectionError: there is no such direction.
-      MoveError: nothing is left of it after the projection.
+      MoveError: nothing is left of it within the region.
     """
     vector = directions.vector(index)
     if within is not None:
-        vector = projected(vector, within, f"{directions.source}:{index}")
+        vector = within(vector)
+        if not vector.any():
+            raise MoveError(
+                f"direction {directions.source}:{index} does not change the region; take another, or a larger region",
+                field="direction within",
+            )
     ws = np.zeros((model.config.num_ws, model.config.w_dim), np.float32)
     ws[layers[0] : layers[1] + 1] = vector
     return Move(step=Latents(ws=ws), name=f"{directions.source}:{index}", unit=directions.unit)
-
-
-def projected(
-    vector: Float64[np.ndarray, " D"], projector: Float[np.ndarray, "D D"], name: str
-) -> Float64[np.ndarray, " D"]:
-    """A direction projected, and made as long as it was. Raises MoveError if nothing of it is left."""
-    left = projector @ vector
-    length = np.linalg.norm(vector)
-    if not np.linalg.norm(left) > 1e-4 * length:
-        raise MoveError(
-            f"direction {name} lies wholly in what changes the rest of the image; take another, or a larger region",
-            field="direction within",
-        )
-    return left * (length / np.linalg.norm(left))
 
 
 def channel_move(model: Generator, statistics: StyleStatistics, layer: str | int, index: int) -> Move:
@@ -133,28 +127,26 @@ def at_positions(latents: Latents, moves: Sequence[Move], positions: Sequence[fl
     return stacked([moved(latents, [(move, position)]) for move in moves for position in positions])
 
 
-def rest_projector(
-    model: Generator, latents: Latents, region: Bool[np.ndarray, "H W"], layers: tuple[int, int]
-) -> Float64[np.ndarray, "D D"]:
-    """The projector [D, D] onto the directions of W, moved in these layers, that leave the rest of one image alone.
+def keeper(model: Generator, latents: Latents, region: Bool[np.ndarray, "H W"], layers: tuple[int, int]) -> Keeper:
+    """Keeps directions of W, moved in these layers, within a region of one image (`analysis.lowrank.kept_within`).
 
-    Source: LowRankGAN (arXiv 2106.04488), section 3.3. Offsets of styles are left out of account.
+    Offsets of styles are left out of account.
 
     Raises:
-      RegionError, JacobianError, FactorError: a region that is empty or all of the image, or nothing that is null.
+      RegionError, JacobianError: a region that is empty or all of the image, or latents too far out.
     """
     # With SciPy's linear algebra, which nothing else here needs.
     from dragspace_jax.analysis.local import RegionError, region_grams
-    from dragspace_jax.analysis.lowrank import null_projection
+    from dragspace_jax.analysis.lowrank import kept_within
 
     first, last = layers
-    # The mean over RGB, as published, does not see a hue that changes at equal brightness.
-    ws = np.asarray(latents.ws)
     try:
-        _, rest = region_grams(model, ws, region, layers=range(first, last + 1), channels="each")
+        # The mean over RGB, as published, does not see a hue that changes at equal brightness.
+        ws = np.asarray(latents.ws)
+        inside, rest = region_grams(model, ws, region, layers=range(first, last + 1), channels="each")
     except RegionError as error:
         raise RegionError(renamed(error, {"region": "within"}), field="within") from error
-    return null_projection(rest)
+    return partial(kept_within, inside, rest)
 
 
 def edit(
@@ -178,7 +170,7 @@ def edit(
         deviations of its components.
       on_layers: first and last layer of W+ that the directions move; None: 4 to 7, or as many as there are.
       channels: {(convolution's name or published number, index): deviations} of style channels.
-      within: true where the image may change: directions are projected onto what leaves the rest alone.
+      within: true where the image may change: directions are kept to what they do there.
       label: class of the samples that channels are measured on, for a model with classes.
 
     Returns:
@@ -194,13 +186,13 @@ def edit(
     if not values and not channels:
         raise MoveError("give `directions` and `values`, or `channels`: how to edit", field="directions channels")
     if within is not None and not values:
-        raise MoveError("`within` needs a direction, which it projects; channels stay as they are", field="within")
+        raise MoveError("`within` needs a direction, which it keeps there; channels stay as they are", field="within")
     moves: list[tuple[Move, float]] = []
     if directions is not None and values:
         known = _directions(model, directions)
         layers = chosen_layers(on_layers, model.config.num_ws)
-        projector = None if within is None else rest_projector(model, start, within, layers)
-        moves += [(direction_move(model, known, k, layers, within=projector), v) for k, v in values.items()]
+        kept = None if within is None else keeper(model, start, within, layers)
+        moves += [(direction_move(model, known, k, layers, within=kept), v) for k, v in values.items()]
     if channels:
         for channel in channels:  # before anything is measured
             channel_of(model, *channel)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from dragspace_jax.analysis.jacobian import Channels
 from dragspace_jax.analysis.local import PUBLISHED_SIDE, Coordinates, RegionError, region_grams, region_grams_z
 from dragspace_jax.analysis.lowrank import Solver, subspaces
+from dragspace_jax.analysis.moves import chosen_layers
 from dragspace_jax.analysis.region_file import DirectionsError, RegionDirections
 from dragspace_jax.analysis.rpca import ITERATIONS
 from dragspace_jax.critters.segments import named_region, seen_segments
@@ -30,7 +31,7 @@ def lowrank(
     label: int | None = None,
     shared: bool = False,
     coordinates: Coordinates = "w",
-    channels: Channels = "mean",
+    channels: Channels | None = None,
     side: int = PUBLISHED_SIDE,
     layers: Sequence[int] | None = None,
     solver: Solver = "closed",
@@ -51,9 +52,9 @@ def lowrank(
       psi, label: of the seeds' images.
       shared: one subspace from the images' mean matrices, instead of one an image.
       coordinates: of the Jacobian, one w for all layers, or z (with seeds, without classes).
-      channels: the mean over RGB, or `each` kept apart.
+      channels: the mean over RGB, or `each` kept apart; None: `mean` by robust PCA, as published, else `each`.
       side: the image is resized to this, if it is larger.
-      layers: whose w is moved; None: all.
+      layers: whose w is moved; None: all by robust PCA, as published, else those that edits move (`chosen_layers`).
       solver, directions, relax, weight, iterations: as `analysis.lowrank.subspaces` takes them.
       on_progress: called with 1 after each image.
 
@@ -78,6 +79,11 @@ def lowrank(
     else:
         ws = _given(model, latents)
     regions = _regions(model, ws, region, segment)
+    if channels is None:
+        channels = "mean" if solver == "rpca" else "each"
+    if layers is None and solver != "rpca":
+        first, last = chosen_layers(None, model.config.num_ws)
+        layers = range(first, last + 1)
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for index, (one, inside) in enumerate(zip(ws, regions, strict=True)):
         if coordinates == "z":

@@ -10,13 +10,14 @@ import numpy as np
 from dragspace_jax.analysis.directions import Directions, read_directions
 from dragspace_jax.analysis.moves import (
     LAYERS,
+    Keeper,
     Move,
     at_positions,
     channel_move,
     chosen_layers,
     direction_move,
+    keeper,
     moved,
-    rest_projector,
     stacked,
 )
 from dragspace_jax.analysis.styles import StyleStatistics, channel_of, style_statistics
@@ -65,8 +66,8 @@ Examples:
               f"[default: {LAYERS[0]}-{LAYERS[1]}, or as many as there are].")  # fmt: skip
 @click.option("--positions", metavar="FROM:TO:STEPS", default=POSITIONS, show_default=True,
               help="Of what has no VALUE.")  # fmt: skip
-@click.option("--within", metavar="REGION", help="Project directions onto what leaves the rest of this image alone, "
-              "outside a box x,y,w,h, what is white in a picture, or segments NAME[,NAME].")  # fmt: skip
+@click.option("--within", metavar="REGION", help="Keep directions to what they do in a region of this image: "
+              "a box x,y,w,h, what is white in a picture, or segments NAME[,NAME].")  # fmt: skip
 @click.option("--segments", metavar="FILE", help="A label map, for --within with its ids.")
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="Folder for the results; or NAME.png, for the edited picture, or the sheet, alone.")  # fmt: skip
@@ -123,8 +124,8 @@ def edit(
     known = {aim.of: read_directions(aim.of, generator, image=image) for aim in aims if aim.option == "--direction"}
     region = _region(generator, model, region_choice, start)
     with disk_errors(out, "run the command again with --overwrite"), progress() as bar:
-        projector = None if region is None else rest_projector(generator, start, region, layers)
-        moves = _moves(generator, aims, known, layers, projector, label)
+        kept = None if region is None else keeper(generator, start, region, layers)
+        moves = _moves(generator, aims, known, layers, kept, label)
         valued = [(move, aim.value) for move, aim in zip(moves, aims, strict=True) if aim.value is not None]
         end = generator.check_latents(moved(start, valued))
         rows = [move for move, aim in zip(moves, aims, strict=True) if aim.value is None]
@@ -171,7 +172,7 @@ def _moves(
     aims: list[Aim],
     known: dict[str, Directions],
     layers: tuple[int, int],
-    projector: np.ndarray | None,
+    within: Keeper | None,
     label: int | None,
 ) -> list[Move]:
     """One unit of everything that is asked for; `known` are the files. Channels are measured once, if there are any."""
@@ -179,7 +180,7 @@ def _moves(
     moves = []
     for aim in aims:
         if aim.option == "--direction":
-            moves.append(direction_move(model, known[aim.of], aim.index, layers, within=projector))
+            moves.append(direction_move(model, known[aim.of], aim.index, layers, within=within))
         else:
             statistics = style_statistics(model, label=label) if statistics is None else statistics
             moves.append(channel_move(model, statistics, aim.of, aim.index))

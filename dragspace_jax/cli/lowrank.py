@@ -55,12 +55,12 @@ Examples:
 @click.option("--iterations", type=click.IntRange(1), default=ITERATIONS, show_default=True, help="With rpca: at most.")
 @click.option("--coordinates", type=click.Choice(["w", "z"]), default="w", show_default=True,
               help="Of the Jacobian: one w for all layers, or z.")  # fmt: skip
-@click.option("--channels", type=click.Choice(["mean", "each"]), default="mean", show_default=True,
-              help="The mean over RGB, or the three kept apart.")  # fmt: skip
+@click.option("--channels", type=click.Choice(["mean", "each"]),
+              help="The mean over RGB, or the three kept apart [default: each; rpca: mean].")  # fmt: skip
 @click.option("--side", type=click.IntRange(4), default=PUBLISHED_SIDE, show_default=True,
               help="Larger images are resized to this by nearest neighbour.")  # fmt: skip
 @click.option("--on-layers", default=f"{LAYERS[0]}-{LAYERS[-1]}", show_default=True,
-              help="Layers of W+ that the sheet's edits move, from 0.")  # fmt: skip
+              help="Layers of W+, from 0, that the sheet's edits move, and that `closed` measures in.")  # fmt: skip
 @click.option("--span", type=click.FloatRange(0, min_open=True), default=SPAN, show_default=True,
               help="How far the sheet goes; on the embedded models, of a narrow W, 1 is enough.")  # fmt: skip
 @click.option("--rows", type=click.IntRange(1, 64), default=3, show_default=True,
@@ -82,7 +82,7 @@ def lowrank(
     inverse_weight: float | None,
     iterations: int,
     coordinates: Coordinates,
-    channels: Channels,
+    channels: Channels | None,
     side: int,
     on_layers: str,
     span: float,
@@ -91,9 +91,10 @@ def lowrank(
 ) -> None:
     """Find directions that change a region of images and leave the rest of them alone.
 
-    From the Jacobian of the image by one w for all layers, as LowRankGAN has it (arXiv 2106.04488). Writes
-    directions.npz (`directions` [n, K, D] of unit length, ranks, null spaces, the model's fingerprint) and sheet.png:
-    images along each direction, and where they change.
+    From the Jacobian of the image by a shift of w: in closed form, of RGB in the layers that edits move; or with
+    --solver rpca, as LowRankGAN has it (arXiv 2106.04488), of the mean over RGB in all layers. Writes directions.npz
+    (`directions` [n, K, D] of unit length, ranks, null spaces, the model's fingerprint) and sheet.png: images along
+    each direction, and where they change.
     """
     if (seeds is None) == (latents is None):
         raise UserError("give either --seeds or --latents")
@@ -128,6 +129,7 @@ def lowrank(
             coordinates=coordinates,
             channels=channels,
             side=side,
+            layers=None if solver == "rpca" or coordinates == "z" else moved,
             solver=solver,
             directions=directions,
             relax=relax,

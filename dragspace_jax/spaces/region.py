@@ -89,7 +89,7 @@ class RegionSpace(Unmeasured):
                 field="space region segment basis",
             )
         else:
-            grams = region_grams(model, ws, region, layers=range(layers))
+            grams = region_grams(model, ws, region, layers=range(layers), channels="each")
             (found,) = subspaces([grams], solver=self.solver, directions=self.components or DIRECTIONS)
             directions = found.directions
         if not len(directions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dragspace_jax.analysis.lowrank import SOLVERS, Outcome, null_projection, subspaces
+from dragspace_jax.analysis.lowrank import SOLVERS, Outcome, kept_within, null_projection, subspaces
 from dragspace_jax.analysis.rpca import FactorError, default_weight, robust_pca
 
 AXES = np.eye(16)
@@ -42,6 +42,19 @@ def test_outcomes_are_named() -> None:
     cut = subspaces([(noise @ noise.T, plain)], solver="rpca", weight=0.1, iterations=2)[0]
     assert cut.outcome is Outcome.NOT_CONVERGED
     assert subspaces([(zero, plain)])[0].outcome is Outcome.RANK_ZERO
+
+
+def test_a_direction_is_kept_to_what_it_does_in_the_region() -> None:
+    region, rest = _gram(0, 1), _gram(1, 2)
+    kept = kept_within(region, rest, AXES[0] + AXES[1] + AXES[2] + AXES[3])
+    assert kept @ region @ kept == pytest.approx(region[0, 0] + region[1, 1])
+    assert kept @ rest @ kept < 1e-3
+    np.testing.assert_allclose(kept[2:], 0.0, atol=1e-12)  # what the region does not see
+    assert not kept_within(region, rest, AXES[2]).any()
+    with pytest.raises(FactorError, match="not finite"):
+        kept_within(region, rest * np.nan, AXES[0])
+    with pytest.raises(FactorError, match="must be positive"):
+        kept_within(region, rest, AXES[0], ridge=0.0)
 
 
 def test_a_projection_leaves_the_rest_alone() -> None:
