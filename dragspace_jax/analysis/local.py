@@ -58,11 +58,36 @@ def region_grams(
     """
     picked = _picked(model, side)
     weights = _weights(region, model.config.resolution, picked)
+    inside, rest = pixel_grams(
+        model, w, weights, side=side, channels=channels, layers=layers, on_progress=on_progress
+    ) / _shares(weights)
+    return inside, rest
+
+
+def pixel_grams(
+    model: Generator,
+    w: Float[np.ndarray, " D"] | Float[np.ndarray, "L D"],
+    weights: Float[np.ndarray, "G S S"],
+    *,
+    side: int = PUBLISHED_SIDE,
+    channels: Channels = "mean",
+    layers: Sequence[int] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Float64[np.ndarray, "G D D"]:
+    """Gram matrices of one image by weights of its pixels, any number of them from one Jacobian.
+
+    Args:
+      weights: of the pixels of the resized image, not negative.
+      model, w, side, channels, layers, on_progress: as `region_grams` takes them.
+
+    Returns:
+      Sums over the weighted pixels, divided by the number of all pixels.
+    """
     ws = np.broadcast_to(np.asarray(w, np.float32), (model.config.num_ws, model.config.w_dim))
     moves = np.zeros(len(ws), np.float32)
     moves[slice(None) if layers is None else list(layers)] = 1.0
     point = np.zeros(model.config.w_dim, np.float32), np.concatenate([moves[:, None], ws], axis=1)
-    return _pair(_of_shift, (model.synthesis, picked), point, weights, channels, model, on_progress)
+    return _grams(_of_shift, (model.synthesis, _picked(model, side)), point, weights, channels, model, on_progress)
 
 
 def region_grams_z(
@@ -79,24 +104,30 @@ def region_grams_z(
     picked = _picked(model, side)
     weights = _weights(region, model.config.resolution, picked)
     point = np.asarray(z, np.float32), np.float32(psi)
-    return _pair(_of_z, (model, picked), point, weights, channels, model, on_progress)
+    found = _grams(_of_z, (model, picked), point, weights, channels, model, on_progress)
+    inside, rest = found / _shares(weights)
+    return inside, rest
 
 
-def _pair(
+def _grams(
     image: Image,
     of: Any,
     point: tuple[Float32[np.ndarray, " K"], Any],
-    weights: Float32[np.ndarray, "2 S S"],
+    weights: Float[np.ndarray, "G S S"],
     channels: Channels,
     model: Generator,
     on_progress: Callable[[int], None] | None,
-) -> tuple[Float64[np.ndarray, "K K"], Float64[np.ndarray, "K K"]]:
-    """The two matrices, each over its own pixels and not over all of the image's."""
+) -> Float64[np.ndarray, "G K K"]:
     config = model.config
     widest = max(count * side**2 for side, count in zip(config.block_resolutions, config.channels, strict=True))
+    weights = weights.astype(np.float32)
     found = mean_gram(image, of, [point], weights, channels=channels, activation=widest, on_progress=on_progress)
-    region, rest = found.astype(np.float64) / weights.mean((1, 2), dtype=np.float64)[:, None, None]
-    return region, rest
+    return found.astype(np.float64)
+
+
+def _shares(weights: Float32[np.ndarray, "2 S S"]) -> Float64[np.ndarray, "2 1 1"]:
+    """Of all pixels, those of the region and of the rest: each matrix is over its own."""
+    return weights.mean((1, 2), dtype=np.float64)[:, None, None]
 
 
 def _of_shift(

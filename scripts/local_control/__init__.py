@@ -1,0 +1,1 @@
+"""Parts of the study of local edits: regions, directions, the change they make, tables."""
