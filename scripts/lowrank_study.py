@@ -1,6 +1,6 @@
 """How local edits along a region's directions are: change inside and outside, at equal change inside.
 
-    python -m scripts.lowrank_study --out out/lowrank-study --count 40
+    python -m scripts.lowrank_study --out out/lowrank-study --count 12
 
 Every direction is followed at `--positions` places on either side of an image; the curve of the change outside over the
 change inside is read at two levels (`measures.LEVELS`). Methods: a region's own directions, in closed form and by
@@ -37,10 +37,10 @@ FIRST_SEED = 1000  # of the images that directions are carried from
 
 @click.command(context_settings={"show_default": True})
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to fill.")
-@click.option("--count", default=40, help="Images of a species.")
-@click.option("--positions", default=12, help="Places on either side of an image.")
-@click.option("--rpca", default=8, help="Images of a species that are factored by robust PCA, which takes its time.")
-@click.option("--marked", default=12, help="Images of a species whose regions are marked badly as well.")
+@click.option("--count", default=12, help="Images of a species.")
+@click.option("--positions", default=8, help="Places on either side of an image.")
+@click.option("--rpca", default=4, help="Images of a species that are factored by robust PCA, which takes its time.")
+@click.option("--marked", default=6, help="Images of a species whose regions are marked badly as well.")
 def main(out: Path, count: int, positions: int, rpca: int, marked: int) -> None:
     """Measure, then write the tables."""
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Directions of the study: a region's own, those found globally, as they are, projected and kept, and those of others."""
+"""Directions of the study: a region's own, global ones as they are, projected and kept, and those of other images."""
 
 from __future__ import annotations
 

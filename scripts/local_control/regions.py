@@ -1,4 +1,4 @@
-"""Regions of the study, as the predictor sees them, and wrong ones about them; with the Gram matrices of all at once."""
+"""Regions of the study, as the predictor sees them, and badly marked ones; with the Gram matrices of all at once."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ REGIONS = {
     "background": ("background",),
 }
 EXACT = "the segment"
+_MOST = 6 * len(REGIONS)  # shapes of an image, as `variants` makes them
 Grams = tuple[np.ndarray, np.ndarray]
 
 
@@ -91,7 +92,10 @@ def _all(
     model: Generator, ws: np.ndarray, shapes: list[np.ndarray], channels: Channels, layers: tuple[int, ...] | None
 ) -> list[Grams]:
     """The matrices of every shape and of what lies outside it, from one Jacobian."""
-    weights = np.stack([*shapes, np.ones_like(shapes[0])]).astype(np.float32)
-    *sums, whole = pixel_grams(model, ws, weights, channels=channels, layers=layers)
+    weights = np.zeros((1 + _MOST, *shapes[0].shape), np.float32)  # always as many: one program
+    weights[0] = 1.0
+    weights[1 : 1 + len(shapes)] = shapes
+    whole, *sums = pixel_grams(model, ws, weights, channels=channels, layers=layers)
+    sums = sums[: len(shapes)]
     shares = [shape.mean() for shape in shapes]
     return [(each / share, (whole - each) / (1 - share)) for each, share in zip(sums, shares, strict=True)]
