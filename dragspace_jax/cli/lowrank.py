@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
@@ -12,11 +11,13 @@ from dragspace_jax.analysis import regional
 from dragspace_jax.analysis.jacobian import Channels
 from dragspace_jax.analysis.local import PUBLISHED_SIDE, Coordinates
 from dragspace_jax.analysis.lowrank import DIRECTIONS, SOLVERS, Outcome, Solver
+from dragspace_jax.analysis.moves import LAYERS, chosen_layers
 from dragspace_jax.analysis.region_file import RegionDirections
 from dragspace_jax.analysis.rpca import ITERATIONS
 from dragspace_jax.batch.regions import RegionChoice, RegionReader
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.edit_inputs import parse_layers
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_seeds
 from dragspace_jax.critters.evaluator import species_of
@@ -24,13 +25,13 @@ from dragspace_jax.folders import make_folder
 from dragspace_jax.inputs import load_latents, seed_latents
 from dragspace_jax.results import save_image
 from dragspace_jax.stylegan2 import Generator, Latents
-from dragspace_jax.viz.region_sheet import LAYERS, SPAN, region_sheet
+from dragspace_jax.viz.region_sheet import SPAN, region_sheet
 
 _EXAMPLES = """\b
 Examples:
-  dragspace lowrank --model critters-dog --seeds 0-3 --segment eye --span 1 --out out/eye
+  dragspace lowrank --model critters-dog --seeds 0-3 --segment eye --out out/eye
   dragspace lowrank --model critters-cat --seeds 7 --region 40,70,48,30 --solver rpca --out out/box
-  dragspace lowrank --model critters-dog --seeds 0-15 --segment mouth --shared --span 1 --out out/mouth
+  dragspace lowrank --model critters-dog --seeds 0-15 --segment mouth --shared --out out/mouth
 """
 
 
@@ -59,10 +60,10 @@ Examples:
               help="The mean over RGB, or the three kept apart [default: each; rpca: mean].")  # fmt: skip
 @click.option("--side", type=click.IntRange(4), default=PUBLISHED_SIDE, show_default=True,
               help="Larger images are resized to this by nearest neighbour.")  # fmt: skip
-@click.option("--on-layers", default=f"{LAYERS[0]}-{LAYERS[-1]}", show_default=True,
-              help="Layers of W+, from 0, that the sheet's edits move, and that `closed` measures in.")  # fmt: skip
-@click.option("--span", type=click.FloatRange(0, min_open=True), default=SPAN, show_default=True,
-              help="How far the sheet goes; on the embedded models, of a narrow W, 1 is enough.")  # fmt: skip
+@click.option("--on-layers", metavar="FIRST-LAST", help="Layers of W+, from 0, that the sheet's edits move, and that "
+              f"`closed` measures in [default: {LAYERS[0]}-{LAYERS[1]}, or as many as there are].")  # fmt: skip
+@click.option("--span", type=click.FloatRange(0, min_open=True),
+              help=f"How far the sheet goes; published: {SPAN:g} [default: to a visible change].")  # fmt: skip
 @click.option("--rows", type=click.IntRange(1, 64), default=3, show_default=True,
               help="Directions of an image in the sheet, which shows the first 8 images.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
@@ -84,8 +85,8 @@ def lowrank(
     coordinates: Coordinates,
     channels: Channels | None,
     side: int,
-    on_layers: str,
-    span: float,
+    on_layers: str | None,
+    span: float | None,
     rows: int,
     out: Path,
 ) -> None:
@@ -105,7 +106,8 @@ def lowrank(
         raise UserError("--label and --coordinates z go with --seeds; latents are mapped already")
     numbers = None if seeds is None else parse_seeds(seeds)
     generator = load(model)
-    moved = _layers(on_layers, generator.config.num_ws)
+    first, last = chosen_layers(parse_layers(on_layers), generator.config.num_ws)
+    moved = list(range(first, last + 1))
     if numbers is None:
         assert latents is not None  # one of the two is there
         ws = load_latents(latents, generator.config)
@@ -155,7 +157,7 @@ def _region(reader: RegionReader, choice: RegionChoice, ws: np.ndarray) -> np.nd
 
 
 def _sheet(
-    model: Generator, found: RegionDirections, names: list[str], rows: int, layers: list[int], span: float
+    model: Generator, found: RegionDirections, names: list[str], rows: int, layers: list[int], span: float | None
 ) -> np.ndarray:
     shown = min(len(found.ws), 8)
     directions = np.broadcast_to(found.directions, (len(found.ws), *found.directions.shape[1:]))
@@ -175,13 +177,3 @@ def _tell(found: RegionDirections, names: list[str]) -> None:
     for name, each in zip([f"all {len(names)} images"] if shared else names, found.subspaces, strict=True):
         line = f"{name}: {len(each.directions)} directions; rank {each.rank_region} inside, {each.rank_rest} outside"
         click.echo(line if each.outcome is Outcome.FOUND else f"{line}; {each.outcome.value}: {each.outcome.advice}")
-
-
-def _layers(text: str, count: int) -> list[int]:
-    """ "4-7" → [4, 5, 6, 7]. Raises UserError."""
-    match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", text)
-    first = int(match[1]) if match else 0
-    last = int(match[2]) if match and match[2] else first
-    if not match or not first <= last < count:
-        raise UserError(f"--on-layers {text!r}: a layer or a range such as 4-7 is needed, within 0 to {count - 1}")
-    return list(range(first, last + 1))

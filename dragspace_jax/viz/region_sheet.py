@@ -15,6 +15,10 @@ from dragspace_jax.viz.sheets import thumbnail, to_uint8
 
 SPAN, STEPS = 4.0, 7
 """Published: positions from −4 to 4, multiples of a direction of unit length, in W of 512 dimensions."""
+VISIBLE = 0.3
+"""Mean squared change of the region, of RGB from −1 to 1 and in first order, at the ends of a row whose span nobody
+gave: a large edit, which a narrower W reaches much earlier than the published span."""
+_PROBE = 0.02  # of a direction, small enough for first order and large enough for float32
 LAYERS = (4, 5, 6, 7)
 """Published: whose w is moved, from 0."""
 
@@ -36,7 +40,7 @@ def region_sheet(
     directions: Float[np.ndarray, "n K D"],
     names: Sequence[str],
     *,
-    span: float = SPAN,
+    span: float | None = None,
     layers: Sequence[int] = LAYERS,
     on_progress: Callable[[int], None] | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
@@ -51,7 +55,8 @@ def region_sheet(
       regions: true inside.
       directions: K of each image.
       names: n texts.
-      span: the positions are `STEPS` from −span to span.
+      span: the positions are `STEPS` from −span to span; None: of each direction so far that the region changes by
+        `VISIBLE`, at most `SPAN`.
       layers: whose w is moved.
       on_progress: called with 1 after each row.
 
@@ -59,11 +64,12 @@ def region_sheet(
       ValueError: no direction at all.
     """
     rows, texts = [], []
-    positions = np.linspace(-span, span, STEPS).tolist()
     for latents, region, found, name in zip(ws, regions, directions, names, strict=True):
         for number, direction in enumerate(found, 1):
             if not direction.any():
                 continue
+            reach = _reach(model, latents, region, direction, layers) if span is None else span
+            positions = np.linspace(-reach, reach, STEPS).tolist()
             images = np.concatenate(list(render_batches(model, moved_latents(latents, direction, positions, layers))))
             change = squared_change(images[STEPS // 2], images).mean(0)
             outside = change[~region].mean()
@@ -74,7 +80,22 @@ def region_sheet(
                     thumbnail(heat_map(change, greatest=float(change.max()), region=region)),
                 ]
             )
-            texts.append(f"{name}\ndirection {number}\nin/out {ratio:.3g}")
+            texts.append(f"{name}\ndirection {number}\n± {reach:.3g}\nin/out {ratio:.3g}")
             if on_progress is not None:
                 on_progress(1)
-    return labelled_grid(rows, rows=texts, columns=[*(f"{position:+.2g}" for position in positions), "change"])
+    half = STEPS // 2
+    columns = [f"{step}/{half}" if step else "start" for step in range(-half, half + 1)]
+    return labelled_grid(rows, rows=texts, columns=[*columns, "change"])
+
+
+def _reach(
+    model: Generator,
+    ws: Float[np.ndarray, "L D"],
+    region: Bool[np.ndarray, "H W"],
+    direction: Float[np.ndarray, " D"],
+    layers: Sequence[int],
+) -> float:
+    """How far a direction goes until the region has changed by `VISIBLE`, in first order; at most `SPAN`."""
+    start, probed = np.concatenate(list(render_batches(model, moved_latents(ws, direction, [0.0, _PROBE], layers))))
+    strength = squared_change(start, probed)[region].mean() / _PROBE**2
+    return min(SPAN, float(np.sqrt(VISIBLE / strength))) if strength > 0 else SPAN

@@ -67,7 +67,7 @@ def test_one_basis_serves_all_images(tiny_generator: Generator, tmp_path: Path) 
         (("--region", "30,0,4,4"), "is not within the image's 32 × 32 pixels"),
         (("--region", "0,0,32,32"), "--region is all of the image"),
         (("--segment", "eye"), "only on the embedded models"),
-        ((*BOX, "--on-layers", "6-9"), "--on-layers '6-9'"),
+        ((*BOX, "--on-layers", "6-9"), "--on-layers is 6-9"),
         ((*BOX, "--latents", "x.npy"), "either --seeds or --latents"),
     ],
 )
