@@ -144,7 +144,7 @@ class Synthesis(nnx.Module):
             if wanted not in resolutions or wanted > top:
                 known = ", ".join(str(r) for r in resolutions if r <= top)
                 raise ValueError(f"the model has no block at {wanted} px to give features of; it has {known}")
-        x = self._constant(styles, dtype)
+        x = self.constant(styles, dtype)
         image, kept = None, {}
         for index, resolution in enumerate(r for r in resolutions if r <= top):
             block = self.block(resolution)
@@ -158,7 +158,7 @@ class Synthesis(nnx.Module):
                 image = block.image(image, x, styles)
         return SynthesisOutput(image=image, features=kept, styles=dict(styles))
 
-    def _constant(self, styles: Styles, dtype: jnp.dtype | type) -> Tile:
+    def constant(self, styles: Styles, dtype: jnp.dtype | type = jnp.float32) -> Tile:
         """The learned constant, one for every row of the styles."""
         const = self.block(4).const[...].astype(dtype)
         batch = next(iter(styles.values())).shape[0]
@@ -205,7 +205,7 @@ class Synthesis(nnx.Module):
         Returns:
           N windows, or the B whole maps if the plan has no windows; and what the convolutions gave.
         """
-        x, sums = self._constant(styles, dtype), dict[str, Tile]()
+        x, sums = self.constant(styles, dtype), dict[str, Tile]()
         windows = {window.resolution: window for window in plan.blocks}
         by_products = any(is_accelerator(kernel.platform) for kernel in kernels.values())
         origins = plan.origins(origin_yx)
