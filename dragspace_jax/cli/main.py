@@ -24,6 +24,7 @@ _COMMANDS = {
     "align": "Map the latent space of one model to another's, and carry edits across.",
     "batch": "Drag many edits from a file, side by side.",
     "bench": "Time drags of a model, against the published loop.",
+    "channels": "Find the style channels that act on one region of the image.",
     "convert": "Turn a published checkpoint into a model folder.",
     "demo": "Drag points on images of the embedded models and write a page of pictures.",
     "drag": "Drag handle points to target points on one image.",

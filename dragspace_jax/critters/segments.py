@@ -7,13 +7,14 @@ mouth) to 0.99; a drawing of the attributes that it predicts has 0.85 to 0.99.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Float, Int32
 from numpy.typing import ArrayLike
 
 from dragspace_jax.biggan import BigGAN, BigGANLatents
@@ -29,6 +30,7 @@ GROUPS = {
     "face": ("head", "eye_left", "eye_right", "muzzle", "mouth", "nose"),
 }
 """{group: its segments}; the face is the head without its ears. Left and right are the picture's."""
+_PAIRS = {part: group for group in ("eye", "ear") for part in GROUPS[group]}
 
 
 class SegmentError(DragspaceError):
@@ -85,6 +87,21 @@ def seen_segments(model: Renders, latents: Latents | BigGANLatents) -> Int32[np.
             field="segment segments region",
         )
     return predict(_predictor(), render_images(model, latents)).segmentation
+
+
+@dataclasses.dataclass(frozen=True)
+class CritterRegions:
+    """Regions of critters' images, as `analysis.channels` asks for them: segments, both sides of a pair as one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the regions."""
+        return tuple(dict.fromkeys(_PAIRS.get(name, name) for name in SEGMENTS))
+
+    def __call__(self, images: Float[np.ndarray, "n H W 3"]) -> Int32[np.ndarray, "n H W"]:
+        """Images in [−1, 1] → indices of names. Raises PredictorError: images that the predictor does not read."""
+        index = np.array([self.names.index(_PAIRS.get(name, name)) for name in SEGMENTS], np.int32)
+        return index[predict(_predictor(), images).segmentation]
 
 
 def segment_region(

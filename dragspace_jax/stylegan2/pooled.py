@@ -1,9 +1,9 @@
 """Gradients of the mean-pooled image with respect to every style channel, all of them, exactly.
 
-Forward, a tangent of every channel passes through the whole network; in reverse, a cotangent of every output does. Here
-the two meet at the output of a low block: below it the channels' tangents, which are cheap there; above it the outputs'
-cotangents, in windows, since an output sees but a part of every map. The image is the sum of the blocks' RGB, up-sampled
-and pooled by matrices, so no image is made.
+Forward, a tangent of every channel passes through the whole network; in reverse, a cotangent of every output does.
+Here the two meet at the output of a low block: below it the channels' tangents, which are cheap there; above it the
+outputs' cotangents, in windows, since an output sees but a part of every map. The image is the sum of the blocks' RGB,
+up-sampled and pooled by matrices, so no image is made.
 """
 
 from __future__ import annotations
@@ -126,8 +126,9 @@ def pooled_gradients(
     through, of_high = jax.lax.map(cotangents, cells.reshape(-1, together, 2))
     shape = (plan.side, plan.side, 3)
     of_low = through.reshape(*shape, -1) + pooled[:, 0].transpose(1, 2, 3, 0)
-    parts = dict(zip(low, jnp.split(of_low, splits, axis=-1), strict=True))
-    return {**parts, **{name: slope.reshape(*shape, -1) for name, slope in of_high.items()}}
+    found = dict(zip(low, jnp.split(of_low, splits, axis=-1), strict=True))
+    found |= {name: slope.reshape(*shape, -1) for name, slope in of_high.items()}
+    return {name: found[name] for name in moved}  # JAX sorts the keys of what it maps over
 
 
 def _below(

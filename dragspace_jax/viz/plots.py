@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -50,6 +52,35 @@ def scree_plot(variance: ArrayLike, *, total: float | None = None, title: str = 
         axes.spines[["top", "right"]].set_visible(False)
     if title:
         figure.suptitle(title, fontsize=12)
+    return _drawn(figure)
+
+
+def stacked_bars(counts: ArrayLike, *, bars: Sequence[str], parts: Sequence[str], title: str = "") -> np.ndarray:
+    """A bar each of what is counted, of coloured parts.
+
+    Args:
+      counts: [B, P].
+      bars: B texts below.
+      parts: P texts of the legend.
+      title: a line above.
+
+    Returns:
+      The picture, uint8 [H, W, 3].
+    """
+    values = np.asarray(counts, np.float64)
+    figure = Figure(figsize=(max(6.0, 0.7 * len(bars)), 4), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    below = np.zeros(len(bars))
+    for part, name in enumerate(parts):
+        axes.bar(range(len(bars)), values[:, part], bottom=below, label=name, color=f"C{part}", width=0.8)
+        below += values[:, part]
+    axes.set_xticks(range(len(bars)), bars, rotation=45, ha="right", fontsize=9)
+    axes.set_ylabel("channels")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    if title:
+        axes.set_title(title, fontsize=12)
     return _drawn(figure)
 
 
