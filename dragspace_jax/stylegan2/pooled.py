@@ -60,9 +60,15 @@ def forward_multiply_adds(config: GeneratorConfig) -> int:
     return sum(_channels(config, r) for r in resolutions) * sum(_whole(config, r) for r in resolutions)
 
 
-def plan_pooled(config: GeneratorConfig) -> PooledPlan:
-    """The plan with the fewest multiply-adds."""
-    side = min(SIDE, config.resolution)
+def plan_pooled(config: GeneratorConfig, *, side: int = SIDE, meeting: int | None = None) -> PooledPlan:
+    """The plan with the fewest multiply-adds.
+
+    Args:
+      config: the network's.
+      side: S of the pooled image; an image that is smaller stays as it is.
+      meeting: resolution of the block to meet at, if not where it costs least.
+    """
+    side = min(side, config.resolution)
     chain = window_chain(config, config.resolution, config.resolution // side)
     plans = [
         PooledPlan(
@@ -71,6 +77,7 @@ def plan_pooled(config: GeneratorConfig) -> PooledPlan:
             windows=WindowPlan(top=config.resolution, blocks=tuple(chain[start:])),
         )
         for start, window in enumerate(chain)
+        if meeting in (None, window.resolution // 2)
     ]
     return min(plans, key=lambda plan: plan.multiply_adds(config))
 
