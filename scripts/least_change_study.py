@@ -3,6 +3,7 @@
     python -m scripts.least_change_study --out out/least-change --count 96
     python -m scripts.least_change_study --out out/least-change --count 384 --half second
     python -m scripts.least_change_study --out out/five-handles --count 96 --half second --handles 5 --no-realism
+    python -m scripts.least_change_study --out out/channels --channels out/dog/channels.csv out/cat/channels.csv
     python -m scripts.least_change_study --out out/own --model out/my-model --edits edits.jsonl
 
 Every edit takes a sample of an embedded model, changes one attribute of its world, and drags a landmark, or several, to
@@ -29,11 +30,13 @@ from rich.progress import track
 import dragspace_jax as ds
 from dragspace_jax.critters import KINDS
 from dragspace_jax.critters.evaluator import Evaluator
+from dragspace_jax.networks.parameters import fingerprint
+from dragspace_jax.stylegan2 import Latents
 from scripts.dragganspace.edits import study_edits
 from scripts.least_change.own_model import compared
 from scripts.least_change.pictures import rows_of, save_sheet
 from scripts.least_change.scores import scores, table
-from scripts.least_change.solvers import SOLVERS, dragged
+from scripts.least_change.solvers import SOLVERS, dragged, latents_of
 
 SEED = {"first": 901, "second": 902}
 
@@ -50,11 +53,20 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
 
 
 def with_truth(
-    out: Path, count: int, half: str, handles: int, names: tuple[str, ...], *, realism: bool, pictures: int
+    out: Path,
+    count: int,
+    half: str,
+    handles: int,
+    names: tuple[str, ...],
+    *,
+    realism: bool,
+    pictures: int,
+    channels: tuple[str, ...],
 ) -> str:
     """The table of the embedded models' edits; their figures go to `edits.csv`, some of their pictures to a sheet."""
     evaluator = Evaluator.load(*KINDS)
-    solvers = [solver for solver in SOLVERS if not names or solver.name in names]
+    solvers = [s for s in SOLVERS if (s.name in names if names else channels or not s.channels)]
+    tables = dict(zip((fingerprint(ds.load(f"critters-{kind}")) for kind in KINDS), channels, strict=bool(channels)))
     part = f"{half}-{count}" if handles == 1 else f"{half}-{count}-{handles}-handles"
     parts: dict[str, list[dict[str, np.ndarray]]] = {solver.name: [] for solver in solvers}
     changes: list[str] = []
@@ -63,17 +75,17 @@ def with_truth(
         model = ds.load(f"critters-{kind}")
         edits = study_edits(model, kind, count // len(KINDS), first_seed=SEED[half], handles=handles)
         changes += [edit.name for edit in edits]
-        moved: dict[str, np.ndarray] = {}
+        moved: dict[str, Latents] = {}
         for solver in track(solvers, description=kind):
             path = out / f"{part}-{kind}-{solver.name.replace(' ', '-').replace(',', '')}.npz"
-            done = kept(path, partial(dragged, solver, model, edits))
+            done = kept(path, partial(dragged, solver, model, edits, tables))
             scored = kept(
                 path.with_suffix(".scores.npz" if realism else ".quick.npz"),
                 partial(scores, model, kind, evaluator, edits, done, realism=realism),
             )
             parts[solver.name].append(scored)
             if solver.recipe:
-                moved[solver.name] = done["ws"]
+                moved[solver.name] = latents_of(done)
         rows += rows_of(model, kind, edits, moved, pictures) if pictures else []
     found = {name: {key: np.concatenate([p[key] for p in each]) for key in each[0]} for name, each in parts.items()}
     text = table(found, np.array(changes))
@@ -101,6 +113,14 @@ def with_truth(
 @click.option("--solver", "names", multiple=True, type=click.Choice([s.name for s in SOLVERS]), help="Only these.")
 @click.option("--realism/--no-realism", default=True, help="Search the nearest drawings: some two seconds an edit.")
 @click.option("--pictures", default=0, help="Edits of each model, by number, that sheet.png shows.")
+@click.option(
+    "--channels",
+    nargs=len(KINDS),
+    type=click.Path(exists=True, dir_okay=False),
+    default=(),
+    show_default=False,
+    help="channels.csv of dragspace channels, of each embedded model: adds the solver that moves the part's channels.",
+)
 @click.option("--model", help="A model of your own, with --edits: by every recipe, without a truth.")
 @click.option("--edits", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its edits, JSON lines.")
 def main(
@@ -111,17 +131,20 @@ def main(
     names: tuple[str, ...],
     realism: bool,
     pictures: int,
+    channels: tuple[str, ...],
     model: str | None,
     edits: Path | None,
 ) -> None:
     """Drag by every solver and compare the results with the truth."""
     out.mkdir(parents=True, exist_ok=True)
+    if not channels and any(solver.channels for solver in SOLVERS if solver.name in names):
+        raise click.UsageError("that solver needs --channels")
     if (model is None) != (edits is None):
         raise click.UsageError("--model and --edits go together")
     if model is not None and edits is not None:
         text = compared(model, edits)
     else:
-        text = with_truth(out, count, half, handles, names, realism=realism, pictures=pictures)
+        text = with_truth(out, count, half, handles, names, realism=realism, pictures=pictures, channels=channels)
     (out / "table.md").write_text(text)
     click.echo(text)
 

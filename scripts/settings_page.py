@@ -54,7 +54,13 @@ segment lacks where the mouth will open. What is left is the mask of DragGAN's l
 what must stay, and so cannot be given with them.
 
 On the embedded models segments are seen on the image where the edit starts: """
-_KINDS = {"whole": "a whole number from 1", "number": "a number from 0 to 1", "flag": "yes or no", "file": "a file"}
+_KINDS = {
+    "whole": "a whole number from 1",
+    "number": "a number from 0 to 1",
+    "flag": "yes or no",
+    "file": "a file",
+    "text": "text",
+}
 
 
 def page() -> str:

@@ -133,7 +133,11 @@ def channel_offset(
 
 
 def channel_space(
-    model: Generator, channels: Sequence[tuple[str | int, int]], *, statistics: StyleStatistics | None = None
+    model: Generator,
+    channels: Sequence[tuple[str | int, int]],
+    *,
+    statistics: StyleStatistics | None = None,
+    label: int | None = None,
 ) -> Channels:
     """A space to drag in: chosen style channels, each in its deviations.
 
@@ -141,11 +145,11 @@ def channel_space(
       model: the generator.
       channels: (convolution's name or published number, index), each once.
       statistics: of the model; None: those of its 100,000 samples.
+      label: class of these samples, for a model with classes.
 
     Raises:
       ChannelError: no channels, one twice, or one that the model has not or that never varies.
     """
-    known = style_statistics(model) if statistics is None else statistics
     chosen: dict[str, list[int]] = {}
     for layer, number in channels:
         name, index = channel_of(model, layer, number)
@@ -154,6 +158,7 @@ def channel_space(
         chosen[name].append(index)
     if not chosen:
         raise ChannelError("channel: at least one is needed to move in")
+    known = style_statistics(model, label=label) if statistics is None else statistics
     deviations = {name: [_deviation(known, name, k) for k in indices] for name, indices in chosen.items()}
     return Channels(
         index={name: jnp.asarray(indices, jnp.int32) for name, indices in chosen.items()},

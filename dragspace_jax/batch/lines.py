@@ -30,7 +30,7 @@ _LARGEST_NUMBER = 1e30  # within float32, with room to square a radius
 _KINDS: dict[str, str] = {
     "id": "text", "seed": "whole", "latents": "text", "psi": "number", "label": "whole", "mask": "text",
     "invert_mask": "flag", "region": "region", "segment": "region", "segments": "text", "recipe": "choice",
-    **{key: "text" if option.kind == "file" else option.kind for key, option in SPACE_OPTIONS.items()},
+    **{key: "text" if option.kind in ("file", "text") else option.kind for key, option in SPACE_OPTIONS.items()},
     **{
         key: "choice" if SETTINGS[field].choices else "whole" if SETTINGS[field].whole else "number"
         for key, field in SETTING_KEYS.items()

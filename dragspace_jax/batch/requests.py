@@ -18,6 +18,7 @@ from dragspace_jax.input_pictures import read_mask
 from dragspace_jax.inputs import check_seed_options, read_latents, seed_latents
 from dragspace_jax.results import settings_record
 from dragspace_jax.spaces import Space, Unmeasured
+from dragspace_jax.spaces.chosen_channels import relative_to
 from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_name, space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 
@@ -118,14 +119,16 @@ class RequestMaker:
         if "basis" in named:
             chosen["space"] = None
             named = {**named, "basis": str(self._folder / named["basis"])}
-        elif self._space_named(named) != self._name:
+        if "channels" in named:
+            named = {"space": "channels", **named, "channels": relative_to(named["channels"], self._folder)}
+        if "basis" not in named and self._space_named(named) != self._name:
             chosen |= {name: None for name in SPACE_OPTIONS if name != "layers"}
         return {**chosen, **named}
 
     def _space_named(self, named: Mapping[str, Any]) -> str:
         """The space that a line asks for, by its name or by its recipe; the command's if by neither."""
         if "recipe" in named and "space" not in named:
-            return space_name(space_of({**self._chosen, **named, "space": None, "basis": None}))
+            return space_name(space_of({**self._chosen, **named, "space": None, "basis": None, "channels": None}))
         return named.get("space", self._name)
 
     def _space(self, options: SpaceOptions, label: int | None) -> Space | Unmeasured:

@@ -29,6 +29,7 @@ from dragspace_jax.folders import locked
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.placement import devices, placed, present_device, running_on
 from dragspace_jax.results import versions
+from dragspace_jax.spaces.chosen_channels import chosen_channels
 from dragspace_jax.spaces.options import space_name
 from dragspace_jax.stylegan2 import Generator
 
@@ -159,7 +160,8 @@ def _run(
     if copies is not None:
         copies.check(resume=resume, overwrite=overwrite)
     space_name(space_of(named))  # raises if the basis cannot be read
-    digests = Digests(generator, {"psi": psi, "label": label, **named, "basis": _digest_of(named["basis"])})
+    files = {"basis": _digest_of(named["basis"]), "channels": _chosen(named["channels"])}
+    digests = Digests(generator, {"psi": psi, "label": label, **named, **files})
     if resume:
         _check_same(Earlier(out, resume=True, overwrite=False), lines, digests)
     maker = RequestMaker(generator, edits.parent, named, psi=psi, label=label, species=species)
@@ -208,3 +210,8 @@ def _digest_of(basis: str | None) -> str | None:
 def _listed(numbers: list[int]) -> str:
     shown = ", ".join(map(str, numbers[:5]))
     return shown if len(numbers) <= 5 else f"{shown}, …"
+
+
+def _chosen(channels: str | None) -> list[tuple[str, int]] | None:
+    """The channels that all lines may move, which are others if their table is another."""
+    return None if channels is None else chosen_channels(channels)

@@ -6,7 +6,7 @@ import csv
 import importlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import numpy as np
@@ -123,12 +123,12 @@ def _segmentation(given: str | None, species: str | None) -> Segmentation:
         return CritterRegions()
     module, _, name = given.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found: Any = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"--segmentation {given!r}: {error}; it must be MODULE:NAME of a Python object") from error
     if not callable(found) or not hasattr(found, "names"):
         raise UserError(f"--segmentation {given!r}: it must have `names`, and be called with images")
-    return found
+    return cast(Segmentation, found)
 
 
 def _table(model: Generator, names: tuple[str, ...], tally: Tally, changes: AttributeChanges | None) -> str:

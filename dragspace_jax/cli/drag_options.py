@@ -33,11 +33,12 @@ def _options() -> list[Callable[..., Any]]:
 
 
 def _space_option(key: str, option: SpaceOption) -> Callable[..., Any]:
-    types: dict[str, Any] = {"whole": int, "number": float, "file": str, "choice": click.Choice(option.choices)}
+    types: dict[str, Any] = {"whole": int, "number": float, "file": str, "text": str}
+    types["choice"] = click.Choice(option.choices)
     flag = f"--{key.replace('_', '-')}"
     names = f"{flag}/--no-{flag[2:]}" if option.kind == "flag" else flag
     about = {} if option.kind == "flag" else {"type": types[option.kind]}
-    metavar = "FILE" if option.kind == "file" else None
+    metavar = {"file": "FILE", "text": "TEXT"}.get(option.kind)
     return click.option(
         names, default=None, metavar=metavar, help=f"{option.help} [default: {option.default}]", **about
     )

@@ -101,6 +101,8 @@ def _measured(space: Space | Unmeasured) -> Space:
 def complete_space(name: str, options: SpaceOptions) -> SpaceOptions:
     """The options with the recipe's space if they name none. Raises EditError: no such recipe."""
     _check(name)
+    if options.channels is not None and options.space is None:
+        options = dataclasses.replace(options, space="channels")
     if options.basis is None and options.space is None:
         options = dataclasses.replace(options, space="w+" if name == "published" else "pca")
     if (

@@ -15,6 +15,8 @@ from dragspace_jax.arrays import UnreadableArrays, holds_array
 from dragspace_jax.biggan import BigGAN
 from dragspace_jax.spaces.base import Space, SpaceError, Unmeasured
 from dragspace_jax.spaces.cached import cached_pca
+from dragspace_jax.spaces.channels import Channels
+from dragspace_jax.spaces.chosen_channels import chosen_channels
 from dragspace_jax.spaces.displacement import Displacement
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.pca import PCA
@@ -24,9 +26,9 @@ from dragspace_jax.spaces.wplus import DEFAULT_LAYERS, W, WPlus, default_layers
 from dragspace_jax.spaces.z import Z
 from dragspace_jax.stylegan2 import Generator
 
-SpaceName = Literal["w+", "w", "pca", "lowrank", "z"]
-OptionKind = Literal["choice", "whole", "number", "flag", "file"]
-SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca", "lowrank", "z")
+SpaceName = Literal["w+", "w", "pca", "lowrank", "channels", "z"]
+OptionKind = Literal["choice", "whole", "number", "flag", "file", "text"]
+SPACES: tuple[SpaceName, ...] = ("w+", "w", "pca", "lowrank", "channels", "z")
 DEFAULT_COMPONENTS, WHITENED_COMPONENTS = 96, 64
 """Of a basis that is fitted, at most; in standard deviations the last ones would count as much as the first."""
 NEGLIGIBLE = 1e-3
@@ -64,9 +66,10 @@ class SpaceOptions:
         default=None,
         metadata=_about(
             "What moves: a latent of each layer (w+), one for all of them (w), principal components of W (pca), "
-            "directions of the region that is named, measured on the image (lowrank), or the z of a BigGAN (z).",
+            "directions of the region that is named, measured on the image (lowrank), style channels (channels), or "
+            "the z of a BigGAN (z).",
             "choice",
-            "pca; published: w+; or what the basis is; of a BigGAN z",
+            "pca; published: w+; or what the basis is; channels if there are any; of a BigGAN z",
         ),
     )
     layers: int | None = dataclasses.field(
@@ -104,10 +107,20 @@ class SpaceOptions:
         ),
     )
 
+    channels: str | None = dataclasses.field(
+        default=None,
+        metadata=_about(
+            "Style channels to move, in their standard deviations: LAYER:INDEX,… or FILE.csv:REGION, those that act on "
+            "a region by a table of dragspace channels.",
+            "text",
+            "none",
+        ),
+    )
+
     @property
     def fits(self) -> bool:
         """Whether the space is fitted to the model, so that the class of its samples counts."""
-        return self.space in ("pca", "lowrank") and self.basis is None
+        return self.space in ("pca", "lowrank", "channels") and self.basis is None
 
 
 SPACE_OPTIONS: dict[str, SpaceOption] = {
@@ -137,6 +150,8 @@ def make_space(
     """
     if isinstance(model, BigGAN) or options.space == "z":
         return _of_z(model, options)
+    if options.space == "channels" or options.channels is not None:
+        return _of_channels(model, options, label)
     if options.layers is not None:
         WPlus(layers=options.layers).check(model)  # before a basis is fitted, which takes a while
     if options.basis is not None:
@@ -173,10 +188,27 @@ def _of_z(model: Generator | BigGAN, options: SpaceOptions) -> Z:
     return space
 
 
+def _of_channels(model: Generator, options: SpaceOptions, label: int | None) -> Channels:
+    """Raises SpaceError if no channels are named, or something else of another space is."""
+    from dragspace_jax.analysis.styles import channel_space  # which builds on spaces
+
+    if options.space not in (None, Channels.name) or options.channels is None:
+        raise SpaceError(
+            f"space is {options.space} and channels are {options.channels}; `space` channels goes with `channels`",
+            field="space channels",
+        )
+    for field in ("layers", "components", "shared", "basis"):
+        if getattr(options, field) is not None:
+            raise SpaceError(f"{field} is of no use to `space` channels", field=f"{field} space")
+    return channel_space(model, chosen_channels(options.channels), label=label)
+
+
 def space_name(options: SpaceOptions) -> str:
     """The name of the space that `make_space` would make, also where only its file says. Raises SpaceError."""
     if options.space is not None:
         return options.space
+    if options.channels is not None:
+        return Channels.name
     if options.basis is None:
         return "w+"
     return _loaded(options.basis).name if _directions(options.basis) is None else RegionSpace.name
@@ -188,6 +220,8 @@ def space_record(space: Space | Unmeasured) -> dict[str, Any]:
     if isinstance(space, RegionSpace):
         named = {key: getattr(space, key) for key in ("layers", "components", "whiten", "shared")}
         return record | {key: value for key, value in named.items() if value is not None}
+    if isinstance(space, Channels):
+        record["channels"] = {name: np.asarray(index).tolist() for name, index in sorted(space.index.items())}
     if isinstance(space, LayerSpace):
         record["layers"] = int(space.layers)
     if isinstance(space, PCA | Displacement):

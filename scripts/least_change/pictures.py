@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from dragspace_jax.critters import render
 from dragspace_jax.images import to_uint8
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.rendering import render_images
 from dragspace_jax.viz.points import draw_points
 from scripts.dragganspace.edits import StudyEdit
@@ -21,7 +21,7 @@ BLOCKS = 2  # edits side by side
 
 
 def rows_of(
-    model: Generator, kind: str, edits: list[StudyEdit], done: dict[str, np.ndarray], count: int
+    model: Generator, kind: str, edits: list[StudyEdit], done: dict[str, Latents], count: int
 ) -> list[tuple[str, list[np.ndarray]]]:
     """Of the first `count` edits the name and pictures uint8 [H, W, 3]: the start with its points, solvers', the truth.
 
@@ -29,13 +29,15 @@ def rows_of(
       model: of the edits.
       kind: dog or cat.
       edits: in their order.
-      done: {solver: ws [E, L, D]}.
+      done: {solver: results, ws [E, L, D]}.
       count: of rows.
     """
     draw = jax.jit(lambda attributes: render(kind, attributes[None], model.config.resolution).image)
     first = edits[:count]
     starts = to_uint8(render_images(model, np.stack([edit.ws for edit in first])))
-    after = [to_uint8(render_images(model, ws[:count])) for ws in done.values()]
+    after = [
+        to_uint8(render_images(model, jax.tree.map(lambda leaf: leaf[:count], latents))) for latents in done.values()
+    ]
     rows = []
     for number, edit in enumerate(first):
         start = np.asarray(draw_points(starts[number], edit.handles_yx[:, ::-1], edit.targets_yx[:, ::-1]))

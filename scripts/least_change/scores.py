@@ -14,6 +14,7 @@ from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.rendering import render_images
 from scripts.dragganspace.edits import StudyEdit
+from scripts.least_change.solvers import latents_of
 
 GROUPS = {
     "mouth": ("lip_bottom by mouth_opening",),
@@ -40,7 +41,7 @@ def scores(
     realism: bool,
 ) -> dict[str, np.ndarray]:
     """Figures of every edit, by name; see `COLUMNS`."""
-    images, starts = render_images(model, done["ws"]), render_images(model, np.stack([edit.ws for edit in edits]))
+    images, starts = render_images(model, latents_of(done)), render_images(model, np.stack([edit.ws for edit in edits]))
     draw = jax.jit(lambda attributes: render(kind, attributes[None], model.config.resolution).image[0])
     truth = np.stack([np.asarray(draw(jnp.asarray(edit.wanted))) for edit in edits])
     region = np.stack([edit.region for edit in edits])

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import click
 import numpy as np
 
+from dragspace_jax.analysis.styles import channel_space
 from dragspace_jax.drag import EditRequest, drag_many
 from dragspace_jax.drag.recipes import recipe
 from dragspace_jax.drag.settings import stop_distance
-from dragspace_jax.stylegan2 import Generator
+from dragspace_jax.networks.parameters import fingerprint
+from dragspace_jax.spaces import Space
+from dragspace_jax.spaces.chosen_channels import chosen_channels
+from dragspace_jax.stylegan2 import Generator, Latents
 from scripts.dragganspace.edits import StudyEdit
 
 LANES = 32
+PARTS = {
+    "by mouth_opening": "mouth",
+    "by eye_opening_left": "eye",
+    "by eye_opening_right": "eye",
+    "by ear_left_raise": "ear",
+    "by ear_right_raise": "ear",
+}
+"""{what an edit's name ends with: regions of channels.csv}, of edits that move a part of the head."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,15 +41,24 @@ class Solver:
       recipe: what the rest defaults to; "": nothing is done.
       may_change: what the edit says of it: nothing, or the true region.
       tolerance: pixels; None: the recipe's.
+      channels: whether it moves the style channels that act on the part that is dragged, where that is a part of a
+        head and not all of it; else the recipe's space.
     """
 
     name: str
     recipe: str
     may_change: Literal["", "region"] = ""
     tolerance: float | None = None
+    channels: bool = False
 
-    def requests(self, model: Generator, edits: list[StudyEdit]) -> list[EditRequest]:
+    def requests(self, model: Generator, edits: list[StudyEdit], tables: Mapping[str, str]) -> list[EditRequest]:
+        """The edits' requests; `tables` names `channels.csv` of each species, by the name of its model."""
         known = recipe(self.recipe, model)
+        spaces: dict[str, Space] = {}
+        if self.channels:
+            table = tables[fingerprint(model)]
+            parts = dict.fromkeys(each for each in map(_part, edits) if each)
+            spaces = {part: channel_space(model, chosen_channels(f"{table}:{part}")) for part in parts}
         settings = known.settings
         if self.recipe == "published":
             settings = dataclasses.replace(settings, learning_rate=2e-3, steps=150)
@@ -48,7 +71,7 @@ class Solver:
                 handles_yx=edit.handles_yx,
                 targets_yx=edit.targets_yx,
                 region=edit.region if self.may_change else None,
-                space=known.space,
+                space=spaces.get(_part(edit) or "", known.space),
                 settings=settings,
             )
             for number, edit in enumerate(edits)
@@ -60,18 +83,41 @@ SOLVERS = (
     Solver(name="published", recipe="published"),
     Solver(name="least change", recipe="least-change"),
     Solver(name="least change, published tolerance", recipe="least-change", tolerance=stop_distance(128)),
+    Solver(name="least change, channels of the part", recipe="least-change", channels=True),
     Solver(name="published, true region as mask", recipe="published", may_change="region"),
     Solver(name="least change, true region", recipe="least-change", may_change="region"),
 )
 
 
-def dragged(solver: Solver, model: Generator, edits: list[StudyEdit]) -> dict[str, np.ndarray]:
-    """ws [E, L, D], iterations, pixels left and seconds an edit of a whole batch, compiled before."""
+def _part(edit: StudyEdit) -> str | None:
+    """The regions of channels.csv that an edit's landmark belongs to; None if all of the head moves."""
+    parts = (part for change, part in PARTS.items() if edit.name.endswith(change))
+    return next(parts, None)
+
+
+def latents_of(done: Mapping[str, np.ndarray]) -> Latents:
+    """The results of `dragged`: ws [E, L, D] and offsets [E, C]."""
+    return Latents.of_arrays(done)
+
+
+def _stacked(found: list[Latents], widths: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """As `latents_of` takes it; where an edit has no offsets of a convolution that another has, there are zeros."""
+    names = sorted({name for each in found for name in each.offsets})
+    offsets = {
+        name: np.stack([each.offsets.get(name, np.zeros(widths[name], np.float32)) for each in found]) for name in names
+    }
+    return Latents(ws=np.stack([each.ws for each in found]), offsets=offsets).arrays()
+
+
+def dragged(
+    solver: Solver, model: Generator, edits: list[StudyEdit], tables: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, np.ndarray]:
+    """ws [E, L, D], offsets, iterations, pixels left and seconds an edit of a whole batch, compiled before."""
     if not solver.recipe:
         none = np.zeros(len(edits))
         left = np.array([np.linalg.norm(edit.targets_yx - edit.handles_yx, axis=1).max() for edit in edits])
         return {"ws": np.stack([edit.ws for edit in edits]), "iterations": none, "left": left, "seconds": none}
-    requests = solver.requests(model, edits)
+    requests = solver.requests(model, edits, tables)
     list(drag_many(model, requests[:1], lanes=LANES))  # the basis, the metric and the programs are made once a model
     began = time.perf_counter()
     batch = drag_many(model, requests, lanes=LANES)
@@ -81,7 +127,9 @@ def dragged(solver: Solver, model: Generator, edits: list[StudyEdit]) -> dict[st
         if result.latents is None:
             raise click.ClickException(f"edit {result.id} of {solver.name} is invalid: {result.reason}")
     return {
-        "ws": np.stack([result.latents.ws for result in found]),
+        **_stacked(
+            [result.latents for result in found if result.latents is not None], model.synthesis.style_channels()
+        ),
         "iterations": np.array([result.steps for result in found]),
         "left": np.array([result.distances.max() for result in found]),
         "seconds": np.full(len(found), seconds / len(found)),
