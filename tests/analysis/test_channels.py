@@ -39,7 +39,8 @@ def test_a_channel_acts_where_it_is_hottest() -> None:
     assert tally.shown.tolist() == [4, 4, 4, 0]  # region 3 is shown by none
     assert tally.active()[:3].tolist() == [1, 2, 0]
     ratios = tally.inside / np.maximum(tally.outside, 1e-9)
-    assert ratios[0, 1] > 20 and ratios[3, 1] < 2
+    assert ratios[0, 1] > 20
+    assert ratios[3, 1] < 2
     half = tally.with_image(heat[[1, 0, 2, 3]], LABELS).with_image(heat[[1, 0, 2, 3]], LABELS)
     half = half.with_image(heat[[1, 0, 2, 3]], LABELS).with_image(heat[[1, 0, 2, 3]], LABELS)
     assert half.active()[:2].tolist() == [-1, -1]  # each region in half of the images
@@ -66,7 +67,8 @@ def test_a_measurement_goes_on(tiny_generator: Generator, tmp_path: Path) -> Non
     whole = local_channels(tiny_generator, Halves(), images=2)
     first = local_channels(tiny_generator, Halves(), images=1, on_image=lambda t: save_tally(path, t, **about))
     again = local_channels(tiny_generator, Halves(), images=2, tally=read_tally(path, **about))
-    assert first.images == 1 and again.images == 2
+    assert first.images == 1
+    assert again.images == 2
     np.testing.assert_array_equal(again.wins, whole.wins)
     np.testing.assert_allclose(again.inside, whole.inside)
     with pytest.raises(LocalityError, match=r"is of psi 0\.7, and 1\.0 is measured now"):

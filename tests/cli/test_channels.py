@@ -23,13 +23,15 @@ def test_it_writes_a_table_and_pictures(dragspace: Run, tiny_folder: Path, tmp_p
     with (tmp_path / "channels.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert {line["region"] for line in lines} <= {"left", "right", ""}
-    assert lines[0]["layer"] == "b4.conv1" and lines[0]["number"] == "0"
+    assert lines[0]["layer"] == "b4.conv1"
+    assert lines[0]["number"] == "0"
     assert next(line for line in lines if line["layer"] == "b8.conv0")["number"] == "2"  # ToRGB counts
     for name in ("sheet.png", "regions.png"):
         with Image.open(tmp_path / name) as picture:
             assert picture.size > (100, 100)
     fewer = dragspace(*command, "--images", 1)
-    assert fewer.exit_code == 2 and "has 2 already" in fewer.output
+    assert fewer.exit_code == 2
+    assert "has 2 already" in fewer.output
 
 
 @pytest.mark.parametrize(
