@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dragspace_jax import batch, transfer
+    from dragspace_jax.analysis.channels import local_channels
     from dragspace_jax.analysis.directions import Directions, read_directions
     from dragspace_jax.analysis.moves import edit
     from dragspace_jax.analysis.regional import lowrank
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dragspace_jax.biggan import BigGAN, BigGANLatents
     from dragspace_jax.checkpoint import load, load_model
     from dragspace_jax.compilation_cache import enable_compilation_cache
-    from dragspace_jax.critters.segments import segment_region
+    from dragspace_jax.critters.segments import CritterRegions, segment_region
     from dragspace_jax.drag import DragResult, DragSettings, EditRequest, Method, Outcome, drag_many, drag_one
     from dragspace_jax.drag.recipes import Recipe, recipe
     from dragspace_jax.drag.region import box_region
@@ -46,6 +47,7 @@ __all__ = [
     "PCA",
     "BigGAN",
     "BigGANLatents",
+    "CritterRegions",
     "Devices",
     "Directions",
     "Displacement",
@@ -77,6 +79,7 @@ __all__ = [
     "load",
     "load_model",
     "load_space",
+    "local_channels",
     "lowrank",
     "lowrank_space",
     "read_directions",
@@ -108,6 +111,7 @@ _MODULES = (
     "images",
     "critters.segments",
     "analysis.styles",
+    "analysis.channels",
     "analysis.regional",
 )
 
