@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+import jax.numpy as jnp
 import numpy as np
 from rich.progress import Progress
 
@@ -55,7 +56,7 @@ def codes(model: Generator, space: str, ws: np.ndarray) -> np.ndarray:
     if space == "W+":
         return ws.reshape(len(ws), -1)
     if space == "S":
-        parts = [model.synthesis.styles(ws[start : start + _BATCH]) for start in range(0, len(ws), _BATCH)]
+        parts = [model.synthesis.styles(jnp.asarray(ws[start : start + _BATCH])) for start in range(0, len(ws), _BATCH)]
         return np.concatenate([np.concatenate([np.asarray(s) for s in part.values()], 1) for part in parts])
     basis = cached_pca(model)
     return np.asarray((ws[:, 0] - np.asarray(basis.mean)) @ np.asarray(basis.components).T)

@@ -13,7 +13,7 @@ from dragspace_jax.critters.renderer import SEGMENTS
 from dragspace_jax.critters.segments import GROUPS
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE, RECIPES, SETTING_KEYS, default_in_words
 from dragspace_jax.drag.settings import SETTINGS
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOption
+from dragspace_jax.spaces.option_fields import SPACE_OPTIONS, SpaceOption
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 _HEAD = """# How to drag

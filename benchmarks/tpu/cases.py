@@ -25,7 +25,7 @@ from dragspace_jax.drag.recipes import complete_settings
 from dragspace_jax.drag.table import Table
 from dragspace_jax.metrics.change import SIDE
 from dragspace_jax.spaces import PCA, Space, WPlus
-from dragspace_jax.spaces.options import DEFAULT_COMPONENTS, WHITENED_COMPONENTS
+from dragspace_jax.spaces.option_fields import DEFAULT_COMPONENTS, WHITENED_COMPONENTS
 from dragspace_jax.spaces.wplus import default_layers
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.synthesis import Synthesis

@@ -17,7 +17,7 @@ from dragspace_jax.batch.regions import RegionChoice
 from dragspace_jax.drag.recipes import CHOICE_KEYS, RECIPES, SETTING_KEYS
 from dragspace_jax.drag.settings import PUBLISHED_SIDE, SETTINGS, EditError
 from dragspace_jax.errors import DragspaceError, renamed
-from dragspace_jax.spaces.options import SPACE_OPTIONS
+from dragspace_jax.spaces.option_fields import SPACE_OPTIONS
 
 LONGEST_LINE = 2**20
 """Bytes; an edit of as many points as are allowed needs a hundredth of it."""

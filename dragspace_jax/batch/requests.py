@@ -19,7 +19,8 @@ from dragspace_jax.inputs import check_seed_options, read_latents, seed_latents
 from dragspace_jax.results import settings_record
 from dragspace_jax.spaces import Space, Unmeasured
 from dragspace_jax.spaces.chosen_channels import relative_to
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space, space_name, space_record
+from dragspace_jax.spaces.option_fields import SPACE_OPTIONS, SpaceOptions
+from dragspace_jax.spaces.options import make_space, space_name, space_record
 from dragspace_jax.stylegan2 import Generator, Latents
 
 _KEPT_MASKS = 64  # of 512 px: 64 MiB

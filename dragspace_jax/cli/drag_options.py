@@ -9,7 +9,7 @@ import click
 
 from dragspace_jax.drag.recipes import RECIPES, SETTING_KEYS, default_in_words
 from dragspace_jax.drag.settings import SETTINGS, Setting
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOption
+from dragspace_jax.spaces.option_fields import SPACE_OPTIONS, SpaceOption
 
 
 def with_drag_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,8 @@ from dragspace_jax.drag.settings import SETTINGS, DragSettings, EditError
 from dragspace_jax.drag.trust_region import TrustRegion
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import Space, Unmeasured
-from dragspace_jax.spaces.options import SPACE_OPTIONS, SpaceOptions, make_space
+from dragspace_jax.spaces.option_fields import SPACE_OPTIONS, SpaceOptions
+from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2 import Generator
 
 RECIPES = ("least-change", "published")

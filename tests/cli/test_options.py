@@ -15,7 +15,7 @@ from dragspace_jax.cli.batch import batch
 from dragspace_jax.cli.drag import drag
 from dragspace_jax.drag.recipes import CHOICE_KEYS, SETTING_KEYS
 from dragspace_jax.drag.settings import SETTINGS
-from dragspace_jax.spaces.options import SPACE_OPTIONS
+from dragspace_jax.spaces.option_fields import SPACE_OPTIONS
 
 Run = Callable[..., Result]
 DRAG = ("drag", "--model", "m", "--seed", 3, "--handles", "1,1", "--targets", "2,2")

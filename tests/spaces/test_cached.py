@@ -9,7 +9,8 @@ import pytest
 
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA, cached
-from dragspace_jax.spaces.options import SpaceOptions, make_space
+from dragspace_jax.spaces.option_fields import SpaceOptions
+from dragspace_jax.spaces.options import make_space
 from dragspace_jax.stylegan2.generator import Generator
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from dragspace_jax.spaces import SpaceError
 from dragspace_jax.spaces.chosen_channels import chosen_channels, relative_to
-from dragspace_jax.spaces.options import SpaceOptions, make_space, space_name, space_record
+from dragspace_jax.spaces.option_fields import SpaceOptions
+from dragspace_jax.spaces.options import make_space, space_name, space_record
 from dragspace_jax.stylegan2 import Generator
 
 TABLE = "layer,index,region\nb8.conv1,3,eye\nb16.conv0,0,\nb16.conv0,5,ear\n"
