@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64
 from dragspace_jax.errors import DragspaceError
 
 _NEVER_ZERO = 1e-11  # added to importances, so that a row of zeros has an entropy, as the published scores have it
+_ROUNDING = 1e-12  # of importances, which scikit-learn finds as differences
 EXTREMES = 0.02
 """Share of the samples at each end of an attribute that are told apart; half of them to learn, half to test."""
 RESAMPLED = 1000
@@ -94,9 +95,9 @@ def _checked(importance: Float[np.ndarray, "R C"]) -> Float64[np.ndarray, "R C"]
     values = np.asarray(importance, np.float64)
     if values.ndim != 2 or min(values.shape) < 2:
         raise DCIError(f"importances have shape {values.shape}; at least two codes and two factors are needed")
-    if not np.isfinite(values).all() or (values < 0).any() or not values.any():
+    if not np.isfinite(values).all() or (values < -_ROUNDING).any() or not values.any():
         raise DCIError("importances must be finite and not negative, and some of them positive")
-    return values
+    return np.maximum(values, 0.0)
 
 
 def dci(
