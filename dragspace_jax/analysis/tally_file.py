@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dragspace_jax.analysis.channels import LocalityError, Tally
 from dragspace_jax.arrays import read_arrays_as, write_arrays
 
+_NO_LABEL = -1
 
-def save_tally(path: str | Path, tally: Tally, *, names: tuple[str, ...], model: str, psi: float) -> None:
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a tally was measured on.
+
+    Attributes:
+      regions: names.
+      model: fingerprint.
+      psi, label: of the samples; no label for a model without classes.
+    """
+
+    regions: tuple[str, ...]
+    model: str
+    psi: float
+    label: int | None = None
+
+    def arrays(self) -> dict[str, Any]:
+        """As the file holds it."""
+        label = _NO_LABEL if self.label is None else self.label
+        return {"regions": np.array(self.regions), "model": self.model, "psi": self.psi, "label": label}
+
+
+def save_tally(path: str | Path, tally: Tally, measured: Measured) -> None:
     """Write an npz, as docs/formats.md has it; an interrupted write leaves what was there."""
-    write_arrays(
-        path,
-        {
-            "images": np.asarray(tally.images),
-            "shown": tally.shown,
-            "wins": tally.wins,
-            "inside": tally.inside,
-            "outside": tally.outside,
-            "regions": np.array(names),
-            "model": np.asarray(model),
-            "psi": np.asarray(psi),
-        },
-    )
+    sums = {field.name: np.asarray(getattr(tally, field.name)) for field in dataclasses.fields(tally)}
+    write_arrays(path, sums | measured.arrays())
 
 
-def read_tally(path: str | Path, *, names: tuple[str, ...], model: str, psi: float) -> Tally:
-    """What `save_tally` wrote. Raises LocalityError: no such file, or one of other images or regions."""
+def read_tally(path: str | Path, measured: Measured) -> Tally:
+    """What `save_tally` wrote. Raises LocalityError: no such file, or one that was measured on something else."""
 
     def failure(message: str) -> LocalityError:
         return LocalityError(message, field="out")
 
     arrays = read_arrays_as(path, failure, what="a tally of channels", command="dragspace channels")
     try:
-        about = {
-            "model": str(arrays["model"]),
-            "psi": float(arrays["psi"]),
-            "regions": tuple(arrays["regions"].tolist()),
-        }
+        for name, wanted in measured.arrays().items():
+            if arrays[name].tolist() != np.asarray(wanted).tolist():
+                raise failure(f"{path} is of {name} {arrays[name]}, and {wanted} is measured now: take another folder")
         tally = Tally(
             images=int(arrays["images"]),
             shown=arrays["shown"].astype(np.int64),
@@ -49,11 +61,7 @@ def read_tally(path: str | Path, *, names: tuple[str, ...], model: str, psi: flo
         )
     except (KeyError, ValueError, TypeError) as error:
         raise failure(f"{path} is not a tally of channels: {error}") from error
-    wanted = {"model": model, "psi": psi, "regions": names}
-    for name, value in wanted.items():
-        if about[name] != value:
-            raise failure(f"{path} is of {name} {about[name]}, and {value} is measured now: take another folder")
     shapes = {each.shape for each in (tally.wins, tally.inside, tally.outside)}
-    if shapes != {(len(tally.wins), len(names))} or tally.shown.shape != (len(names),):
+    if shapes != {(len(tally.wins), len(measured.regions))} or tally.shown.shape != (len(measured.regions),):
         raise failure(f"{path} is not a tally of channels: its arrays do not fit each other")
     return tally

@@ -22,9 +22,10 @@ from dragspace_jax.analysis.channels import (
     pooled_labels,
 )
 from dragspace_jax.analysis.styles import StyleStatistics, style_statistics
-from dragspace_jax.analysis.tally_file import read_tally, save_tally
+from dragspace_jax.analysis.tally_file import Measured, read_tally, save_tally
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.critters.evaluator import Evaluator, species_of
 from dragspace_jax.critters.segments import CritterRegions
@@ -64,6 +65,7 @@ _VISIBLE = 0.3  # mean squared change of the region, in first order, that a row 
               help="Channels of a region in the sheet.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Image of the sheet.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
+@with_device
 def channels(
     model: str,
     images: int,
@@ -85,16 +87,16 @@ def channels(
     species = species_of(read_card(model))
     reader = _segmentation(segmentation, species)
     names = tuple(reader.names)
-    about: dict[str, Any] = {"names": names, "model": fingerprint(generator), "psi": psi}
+    measured = Measured(regions=names, model=fingerprint(generator), psi=psi, label=label)
     with disk_errors(out, "run the command again, it goes on"), locked(out), progress() as bar:
         path = out / "tally.npz"
-        begun = read_tally(path, **about) if path.exists() else None
+        begun = read_tally(path, measured) if path.exists() else None
         if begun is not None and begun.images > images:
             raise UserError(f"--images {images}: {path} has {begun.images} already; ask for as many, or more")
         task = bar.add_task("images", total=images, completed=0 if begun is None else begun.images)
 
         def keep(tally: Tally) -> None:
-            save_tally(path, tally, **about)
+            save_tally(path, tally, measured)
             bar.update(task, completed=tally.images)
 
         tally = local_channels(generator, reader, images=images, psi=psi, label=label, tally=begun, on_image=keep)

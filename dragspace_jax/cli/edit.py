@@ -24,6 +24,7 @@ from dragspace_jax.analysis.styles import StyleStatistics, channel_of, style_sta
 from dragspace_jax.batch.regions import RegionChoice, RegionReader
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.edit_inputs import Aim, parse_aim, parse_layers, parse_positions, parse_within
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.critters.evaluator import species_of
@@ -72,6 +73,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="Folder for the results; or NAME.png, for the edited picture, or the sheet, alone.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier edit left.")
+@with_device
 def edit(
     model: str,
     seed: int | None,

@@ -17,6 +17,7 @@ from dragspace_jax.analysis.rpca import ITERATIONS
 from dragspace_jax.batch.regions import RegionChoice, RegionReader
 from dragspace_jax.checkpoint import load, read_card
 from dragspace_jax.cli.console import progress
+from dragspace_jax.cli.device_option import with_device
 from dragspace_jax.cli.edit_inputs import parse_layers
 from dragspace_jax.cli.errors import UserError, disk_errors
 from dragspace_jax.cli.inputs import parse_seeds
@@ -67,6 +68,7 @@ Examples:
 @click.option("--rows", type=click.IntRange(1, 64), default=3, show_default=True,
               help="Directions of an image in the sheet, which shows the first 8 images.")  # fmt: skip
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
+@with_device
 def lowrank(
     model: str,
     seeds: str | None,

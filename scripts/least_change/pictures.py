@@ -62,5 +62,5 @@ def save_sheet(rows: list[tuple[str, list[np.ndarray]]], columns: list[str], pat
             if column == 0:
                 axis.set_title(name, fontsize=6, loc="left", pad=2)
             elif row == 0:
-                axis.set_title(columns[column], fontsize=7, pad=2)
+                axis.set_title(columns[column].replace(", ", ",\n"), fontsize=7, pad=2)
     figure.savefig(path, dpi=120)

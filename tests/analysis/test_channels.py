@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from dragspace_jax.analysis.channels import (
     local_channels,
     pooled_labels,
 )
-from dragspace_jax.analysis.tally_file import read_tally, save_tally
+from dragspace_jax.analysis.tally_file import Measured, read_tally, save_tally
 from dragspace_jax.inputs import seed_latents
 from dragspace_jax.stylegan2 import Generator, Latents
 from dragspace_jax.stylegan2.rendering import render_images
@@ -63,18 +63,18 @@ class Halves:
 
 def test_a_measurement_goes_on(tiny_generator: Generator, tmp_path: Path) -> None:
     path = tmp_path / "tally.npz"
-    about: dict[str, Any] = {"names": Halves.names, "model": "m", "psi": 0.7}
+    measured = Measured(regions=Halves.names, model="m", psi=0.7)
     whole = local_channels(tiny_generator, Halves(), images=2)
-    first = local_channels(tiny_generator, Halves(), images=1, on_image=lambda t: save_tally(path, t, **about))
-    again = local_channels(tiny_generator, Halves(), images=2, tally=read_tally(path, **about))
+    first = local_channels(tiny_generator, Halves(), images=1, on_image=lambda t: save_tally(path, t, measured))
+    again = local_channels(tiny_generator, Halves(), images=2, tally=read_tally(path, measured))
     assert first.images == 1
     assert again.images == 2
     np.testing.assert_array_equal(again.wins, whole.wins)
     np.testing.assert_allclose(again.inside, whole.inside)
     with pytest.raises(LocalityError, match=r"is of psi 0\.7, and 1\.0 is measured now"):
-        read_tally(path, names=Halves.names, model="m", psi=1.0)
+        read_tally(path, dataclasses.replace(measured, psi=1.0))
     with pytest.raises(LocalityError, match="does not exist"):
-        read_tally(tmp_path / "none.npz", **about)
+        read_tally(tmp_path / "none.npz", measured)
     with pytest.raises(LocalityError, match="at least one of each"):
         local_channels(tiny_generator, Halves(), images=0)
 
