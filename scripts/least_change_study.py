@@ -65,7 +65,7 @@ def with_truth(
 ) -> str:
     """The table of the embedded models' edits; their figures go to `edits.csv`, some of their pictures to a sheet."""
     evaluator = Evaluator.load(*KINDS)
-    solvers = [s for s in SOLVERS if (s.name in names if names else channels or not s.channels)]
+    solvers = [s for s in SOLVERS if (s.name in names if names else channels or s.space != "channels")]
     tables = dict(zip((fingerprint(ds.load(f"critters-{kind}")) for kind in KINDS), channels, strict=bool(channels)))
     part = f"{half}-{count}" if handles == 1 else f"{half}-{count}-{handles}-handles"
     parts: dict[str, list[dict[str, np.ndarray]]] = {solver.name: [] for solver in solvers}
@@ -137,7 +137,7 @@ def main(
 ) -> None:
     """Drag by every solver and compare the results with the truth."""
     out.mkdir(parents=True, exist_ok=True)
-    if not channels and any(solver.channels for solver in SOLVERS if solver.name in names):
+    if not channels and any(s.space == "channels" for s in SOLVERS if s.name in names):
         raise click.UsageError("that solver needs --channels")
     if (model is None) != (edits is None):
         raise click.UsageError("--model and --edits go together")

@@ -22,6 +22,7 @@ from dragspace_jax.batch.sheet import Order, write_sheet
 from dragspace_jax.batch.summary import BatchState, BatchSummary
 from dragspace_jax.batch.work import BatchWork
 from dragspace_jax.checkpoint import load, read_card
+from dragspace_jax.critters.channel_tables import channel_table
 from dragspace_jax.critters.evaluator import species_of
 from dragspace_jax.drag import BatchError
 from dragspace_jax.drag.recipes import DEFAULT_RECIPE, space_of
@@ -160,7 +161,7 @@ def _run(
     if copies is not None:
         copies.check(resume=resume, overwrite=overwrite)
     space_name(space_of(named))  # raises if the basis cannot be read
-    files = {"basis": _digest_of(named["basis"]), "channels": _chosen(named["channels"])}
+    files = {"basis": _digest_of(named["basis"]), "channels": _chosen(generator, named["channels"])}
     digests = Digests(generator, {"psi": psi, "label": label, **named, **files})
     if resume:
         _check_same(Earlier(out, resume=True, overwrite=False), lines, digests)
@@ -212,6 +213,6 @@ def _listed(numbers: list[int]) -> str:
     return shown if len(numbers) <= 5 else f"{shown}, …"
 
 
-def _chosen(channels: str | None) -> list[tuple[str, int]] | None:
+def _chosen(model: Generator, channels: str | None) -> list[tuple[str, int]] | None:
     """The channels that all lines may move, which are others if their table is another."""
-    return None if channels is None else chosen_channels(channels)
+    return None if channels is None else chosen_channels(channels, channel_table(fingerprint(model)))

@@ -12,14 +12,26 @@ MOST = 4096  # of a space; coordinates of a least-change drag are solved for tog
 _ONE = re.compile(r"\s*([A-Za-z0-9_.]{1,40}):(\d{1,6})\s*")
 
 
-def chosen_channels(text: str) -> list[tuple[str, int]]:
+def chosen_channels(text: str, own: Path | None = None) -> list[tuple[str, int]]:
     """(layer, index) of "LAYER:INDEX,…", or of "FILE.csv:REGION,…", the table's channels that act on these regions.
 
+    Args:
+      text: either form, or "REGION,…" of the model's own table.
+      own: that table, if the model has one.
+
     Raises:
-      SpaceError: text of neither form, a file that is no such table, or regions on which no channel acts.
+      SpaceError: text of no such form, a file that is no such table, or regions on which no channel acts.
     """
-    if _table(text) is not None:
-        return _of_table(text)
+    path = _table(text)
+    if path is not None:
+        return _of_table(Path(path), text[len(path) + 1 :])
+    if ":" not in text and text.strip():
+        if own is None:
+            raise _error(
+                f"{text.strip()!r}: the model has no table of its own; give FILE.csv:{text.strip()}, which "
+                "dragspace channels writes, or LAYER:INDEX"
+            )
+        return _of_table(own, text)
     found = []
     for part in text.split(","):
         match = _ONE.fullmatch(part)
@@ -41,11 +53,10 @@ def _table(text: str) -> str | None:
     return None if end < 0 else text[: end + 4]
 
 
-def _of_table(text: str) -> list[tuple[str, int]]:
-    path = _table(text) or ""
-    regions = [part.strip() for part in text[len(path) + 1 :].split(",")]
+def _of_table(path: Path, names: str) -> list[tuple[str, int]]:
+    regions = [part.strip() for part in names.split(",")]
     try:
-        with Path(path).open(newline="") as file:
+        with path.open(newline="") as file:
             lines = list(csv.DictReader(file))
         known = {line["region"] for line in lines}
         found = [(line["layer"], int(line["index"])) for line in lines if line["region"] in regions and line["region"]]

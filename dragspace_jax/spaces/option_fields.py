@@ -90,7 +90,7 @@ class SpaceOptions:
         default=None,
         metadata=_about(
             "Style channels to move, in their standard deviations: LAYER:INDEX,… or FILE.csv:REGION, those that act on "
-            "a region by a table of dragspace channels.",
+            "a region by a table of dragspace channels; of the embedded models REGION alone (ear, eye, mouth, …).",
             "text",
             "none",
         ),

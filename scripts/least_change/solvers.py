@@ -16,7 +16,7 @@ from dragspace_jax.drag import EditRequest, drag_many
 from dragspace_jax.drag.recipes import recipe
 from dragspace_jax.drag.settings import stop_distance
 from dragspace_jax.networks.parameters import fingerprint
-from dragspace_jax.spaces import Space
+from dragspace_jax.spaces import RegionSpace, Space
 from dragspace_jax.spaces.chosen_channels import chosen_channels
 from dragspace_jax.stylegan2 import Generator, Latents
 from scripts.dragganspace.edits import StudyEdit
@@ -41,24 +41,25 @@ class Solver:
       recipe: what the rest defaults to; "": nothing is done.
       may_change: what the edit says of it: nothing, or the true region.
       tolerance: pixels; None: the recipe's.
-      channels: whether it moves the style channels that act on the part that is dragged, where that is a part of a
-        head and not all of it; else the recipe's space.
+      space: the recipe's; or the style channels that act on the part that is dragged, where that is a part of a head
+        and not all of it; or the low-rank space of the true region.
     """
 
     name: str
     recipe: str
     may_change: Literal["", "region"] = ""
     tolerance: float | None = None
-    channels: bool = False
+    space: Literal["", "channels", "low-rank"] = ""
 
     def requests(self, model: Generator, edits: list[StudyEdit], tables: Mapping[str, str]) -> list[EditRequest]:
         """The edits' requests; `tables` names `channels.csv` of each species, by the name of its model."""
         known = recipe(self.recipe, model)
         spaces: dict[str, Space] = {}
-        if self.channels:
+        if self.space == "channels":
             table = tables[fingerprint(model)]
             parts = dict.fromkeys(each for each in map(_part, edits) if each)
             spaces = {part: channel_space(model, chosen_channels(f"{table}:{part}")) for part in parts}
+        lowrank = RegionSpace(whiten=1.0 if self.recipe == "least-change" else 0.0)
         settings = known.settings
         if self.recipe == "published":
             settings = dataclasses.replace(settings, learning_rate=2e-3, steps=150)
@@ -71,7 +72,7 @@ class Solver:
                 handles_yx=edit.handles_yx,
                 targets_yx=edit.targets_yx,
                 region=edit.region if self.may_change else None,
-                space=spaces.get(_part(edit) or "", known.space),
+                space=lowrank if self.space == "low-rank" else spaces.get(_part(edit) or "", known.space),
                 settings=settings,
             )
             for number, edit in enumerate(edits)
@@ -83,9 +84,11 @@ SOLVERS = (
     Solver(name="published", recipe="published"),
     Solver(name="least change", recipe="least-change"),
     Solver(name="least change, published tolerance", recipe="least-change", tolerance=stop_distance(128)),
-    Solver(name="least change, channels of the part", recipe="least-change", channels=True),
+    Solver(name="least change, channels of the part", recipe="least-change", space="channels"),
     Solver(name="published, true region as mask", recipe="published", may_change="region"),
     Solver(name="least change, true region", recipe="least-change", may_change="region"),
+    Solver(name="published, low-rank space", recipe="published", may_change="region", space="low-rank"),
+    Solver(name="least change, low-rank space", recipe="least-change", may_change="region", space="low-rank"),
 )
 
 

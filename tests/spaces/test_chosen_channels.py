@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dragspace_jax.checkpoint import load
+from dragspace_jax.critters.channel_tables import channel_table
+from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import SpaceError
 from dragspace_jax.spaces.chosen_channels import chosen_channels, relative_to
 from dragspace_jax.spaces.option_fields import SpaceOptions
@@ -23,13 +26,27 @@ def test_one_by_one_and_by_table(tmp_path: Path) -> None:
     assert chosen_channels(f"{table}:eye,ear") == [("b8.conv1", 3), ("b16.conv0", 5)]
     assert chosen_channels(relative_to("channels.csv:ear", tmp_path)) == [("b16.conv0", 5)]
     assert relative_to("b8.conv1:3", tmp_path) == "b8.conv1:3"
+    assert chosen_channels("ear, eye", table) == [("b8.conv1", 3), ("b16.conv0", 5)]
+
+
+@pytest.mark.parametrize("name", ["critters-dog", "critters-cat"])
+def test_the_embedded_models_have_tables(name: str) -> None:
+    """Of these very weights: a table is named by its model's fingerprint."""
+    model = load(name)
+    table = channel_table(fingerprint(model))
+    assert table is not None
+    widths = model.synthesis.style_channels()
+    for region in ("eye", "ear", "mouth", "nose", "muzzle"):
+        found = chosen_channels(region, table)
+        assert len(found) >= 10
+        assert all(index < widths[layer] for layer, index in found)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "is not like b16.conv1:12"),
-        ("b8.conv1", "is not like b16.conv1:12"),
+        ("ear", "'ear': the model has no table of its own; give FILE.csv:ear"),
         ("b8.conv1:-1", "is not like b16.conv1:12"),
         ("{}/channels.csv:nose", "no channel of .*acts on 'nose'; there are ear, eye"),
         ("{}/channels.csv:", "acts on ''"),
