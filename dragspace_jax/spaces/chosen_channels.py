@@ -24,14 +24,14 @@ def chosen_channels(text: str, own: Path | None = None) -> list[tuple[str, int]]
     """
     path = _table(text)
     if path is not None:
-        return _of_table(Path(path), text[len(path) + 1 :])
+        return _of_table(Path(path), text[len(path) + 1 :], path)
     if ":" not in text and text.strip():
         if own is None:
             raise _error(
                 f"{text.strip()!r}: the model has no table of its own; give FILE.csv:{text.strip()}, which "
                 "dragspace channels writes, or LAYER:INDEX"
             )
-        return _of_table(own, text)
+        return _of_table(own, text, "the model")
     found = []
     for part in text.split(","):
         match = _ONE.fullmatch(part)
@@ -53,7 +53,7 @@ def _table(text: str) -> str | None:
     return None if end < 0 else text[: end + 4]
 
 
-def _of_table(path: Path, names: str) -> list[tuple[str, int]]:
+def _of_table(path: Path, names: str, of: str) -> list[tuple[str, int]]:
     regions = [part.strip() for part in names.split(",")]
     try:
         with path.open(newline="") as file:
@@ -67,7 +67,7 @@ def _of_table(path: Path, names: str) -> list[tuple[str, int]]:
     missing = [region for region in regions if region not in known or not region]
     if missing:
         there = ", ".join(sorted(known - {""})) or "none"
-        raise _error(f"no channel of {path} acts on {missing[0]!r}; there are {there}")
+        raise _error(f"no channel of {of} acts on {missing[0]!r}; there are {there}")
     return _checked(found)
 
 

@@ -96,11 +96,10 @@ def _of_channels(model: Generator, options: SpaceOptions, label: int | None) -> 
     """Raises SpaceError if no channels are named, or something else of another space is."""
     from dragspace_jax.analysis.styles import channel_space  # which builds on spaces
 
-    if options.space not in (None, Channels.name) or options.channels is None:
-        raise SpaceError(
-            f"space is {options.space} and channels are {options.channels}; `space` channels goes with `channels`",
-            field="space channels",
-        )
+    if options.channels is None:
+        raise SpaceError("space channels needs `channels`, such as ear or b16.conv1:12", field="space channels")
+    if options.space not in (None, Channels.name):
+        raise SpaceError(f"channels belongs to `space` channels, not to {options.space}", field="channels space")
     for field in ("layers", "components", "shared", "basis"):
         if getattr(options, field) is not None:
             raise SpaceError(f"{field} is of no use to `space` channels", field=f"{field} space")

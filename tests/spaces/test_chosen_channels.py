@@ -66,9 +66,9 @@ def test_options_make_the_space(tiny_generator: Generator) -> None:
     space = make_space(tiny_generator, options)
     assert space_name(options) == "channels"
     assert space_record(space) == {"name": "channels", "channels": {"b8.conv1": [3], "b8.torgb": [1]}}
-    with pytest.raises(SpaceError, match="`space` channels goes with `channels`"):
+    with pytest.raises(SpaceError, match="needs `channels`, such as ear"):
         make_space(tiny_generator, SpaceOptions(space="channels"))
-    with pytest.raises(SpaceError, match="`space` channels goes with `channels`"):
+    with pytest.raises(SpaceError, match="channels belongs to `space` channels, not to pca"):
         make_space(tiny_generator, SpaceOptions(space="pca", channels="b8.conv1:3"))
     with pytest.raises(SpaceError, match="components is of no use"):
         make_space(tiny_generator, SpaceOptions(channels="b8.conv1:3", components=4))
