@@ -3,7 +3,6 @@
     python -m scripts.least_change_study --out out/least-change --count 96
     python -m scripts.least_change_study --out out/least-change --count 384 --half second
     python -m scripts.least_change_study --out out/five-handles --count 96 --half second --handles 5 --no-realism
-    python -m scripts.least_change_study --out out/channels --channels out/dog/channels.csv out/cat/channels.csv
     python -m scripts.least_change_study --out out/own --model out/my-model --edits edits.jsonl
 
 Every edit takes a sample of an embedded model, changes one attribute of its world, and drags a landmark, or several, to
@@ -29,13 +28,15 @@ from rich.progress import track
 
 import dragspace_jax as ds
 from dragspace_jax.critters import KINDS
+from dragspace_jax.critters.channel_tables import channel_table
 from dragspace_jax.critters.evaluator import Evaluator
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.stylegan2 import Latents
 from scripts.dragganspace.edits import study_edits
 from scripts.least_change.own_model import compared
 from scripts.least_change.pictures import rows_of, save_sheet
-from scripts.least_change.scores import scores, table
+from scripts.least_change.scores import scores
+from scripts.least_change.scores import table as figures_table
 from scripts.least_change.solvers import SOLVERS, dragged, latents_of
 
 SEED = {"first": 901, "second": 902}
@@ -61,24 +62,24 @@ def with_truth(
     *,
     realism: bool,
     pictures: int,
-    channels: tuple[str, ...],
+    channels: tuple[str, ...] | None,
 ) -> str:
     """The table of the embedded models' edits; their figures go to `edits.csv`, some of their pictures to a sheet."""
     evaluator = Evaluator.load(*KINDS)
-    solvers = [s for s in SOLVERS if (s.name in names if names else channels or s.space != "channels")]
-    tables = dict(zip((fingerprint(ds.load(f"critters-{kind}")) for kind in KINDS), channels, strict=bool(channels)))
+    solvers = [solver for solver in SOLVERS if not names or solver.name in names]
     part = f"{half}-{count}" if handles == 1 else f"{half}-{count}-{handles}-handles"
     parts: dict[str, list[dict[str, np.ndarray]]] = {solver.name: [] for solver in solvers}
     changes: list[str] = []
     rows: list[tuple[str, list[np.ndarray]]] = []
-    for kind in KINDS:
+    for place, kind in enumerate(KINDS):
         model = ds.load(f"critters-{kind}")
+        table = channel_table(fingerprint(model)) if channels is None else Path(channels[place])
         edits = study_edits(model, kind, count // len(KINDS), first_seed=SEED[half], handles=handles)
         changes += [edit.name for edit in edits]
         moved: dict[str, Latents] = {}
         for solver in track(solvers, description=kind):
             path = out / f"{part}-{kind}-{solver.name.replace(' ', '-').replace(',', '')}.npz"
-            done = kept(path, partial(dragged, solver, model, edits, tables))
+            done = kept(path, partial(dragged, solver, model, edits, table))
             scored = kept(
                 path.with_suffix(".scores.npz" if realism else ".quick.npz"),
                 partial(scores, model, kind, evaluator, edits, done, realism=realism),
@@ -88,7 +89,7 @@ def with_truth(
                 moved[solver.name] = latents_of(done)
         rows += rows_of(model, kind, edits, moved, pictures) if pictures else []
     found = {name: {key: np.concatenate([p[key] for p in each]) for key in each[0]} for name, each in parts.items()}
-    text = table(found, np.array(changes))
+    text = figures_table(found, np.array(changes))
     with (out / "edits.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["solver", "edit", *next(iter(found.values()))])
@@ -117,9 +118,7 @@ def with_truth(
     "--channels",
     nargs=len(KINDS),
     type=click.Path(exists=True, dir_okay=False),
-    default=(),
-    show_default=False,
-    help="channels.csv of dragspace channels, of each embedded model: adds the solver that moves the part's channels.",
+    help="channels.csv of dragspace channels, of each embedded model, in place of the tables that come with them.",
 )
 @click.option("--model", help="A model of your own, with --edits: by every recipe, without a truth.")
 @click.option("--edits", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its edits, JSON lines.")
@@ -131,14 +130,12 @@ def main(
     names: tuple[str, ...],
     realism: bool,
     pictures: int,
-    channels: tuple[str, ...],
+    channels: tuple[str, ...] | None,
     model: str | None,
     edits: Path | None,
 ) -> None:
     """Drag by every solver and compare the results with the truth."""
     out.mkdir(parents=True, exist_ok=True)
-    if not channels and any(s.space == "channels" for s in SOLVERS if s.name in names):
-        raise click.UsageError("that solver needs --channels")
     if (model is None) != (edits is None):
         raise click.UsageError("--model and --edits go together")
     if model is not None and edits is not None:

@@ -54,7 +54,7 @@ def starts_realism(model: Generator, kind: str, edits: list[StudyEdit]) -> Array
 
 def judged(solver: Solver, model: Generator, kind: str, edits: list[StudyEdit], *, realism: bool) -> Arrays:
     """Of every edit the figures of its quality, by name with `quality/` before it, and how far it is from the truth."""
-    batch = drag_many(model, solver.requests(model, edits, {}), lanes=LANES)
+    batch = drag_many(model, solver.requests(model, edits), lanes=LANES)
     results = sorted(batch, key=lambda result: int(result.id))
     ws = np.stack([result.latents.ws for result in results if result.latents is not None])
     done = {

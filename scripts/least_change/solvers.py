@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -15,7 +15,6 @@ from dragspace_jax.analysis.styles import channel_space
 from dragspace_jax.drag import EditRequest, drag_many
 from dragspace_jax.drag.recipes import recipe
 from dragspace_jax.drag.settings import stop_distance
-from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import RegionSpace, Space
 from dragspace_jax.spaces.chosen_channels import chosen_channels
 from dragspace_jax.stylegan2 import Generator, Latents
@@ -51,14 +50,13 @@ class Solver:
     tolerance: float | None = None
     space: Literal["", "channels", "low-rank"] = ""
 
-    def requests(self, model: Generator, edits: list[StudyEdit], tables: Mapping[str, str]) -> list[EditRequest]:
-        """The edits' requests; `tables` names `channels.csv` of each species, by the name of its model."""
+    def requests(self, model: Generator, edits: list[StudyEdit], table: Path | None = None) -> list[EditRequest]:
+        """The edits' requests; `table` is the model's of `dragspace channels`."""
         known = recipe(self.recipe, model)
         spaces: dict[str, Space] = {}
         if self.space == "channels":
-            table = tables[fingerprint(model)]
             parts = dict.fromkeys(each for each in map(_part, edits) if each)
-            spaces = {part: channel_space(model, chosen_channels(f"{table}:{part}")) for part in parts}
+            spaces = {part: channel_space(model, chosen_channels(part, table)) for part in parts}
         lowrank = RegionSpace(whiten=1.0 if self.recipe == "least-change" else 0.0)
         settings = known.settings
         if self.recipe == "published":
@@ -113,14 +111,14 @@ def _stacked(found: list[Latents], widths: Mapping[str, int]) -> dict[str, np.nd
 
 
 def dragged(
-    solver: Solver, model: Generator, edits: list[StudyEdit], tables: Mapping[str, str] = MappingProxyType({})
+    solver: Solver, model: Generator, edits: list[StudyEdit], table: Path | None = None
 ) -> dict[str, np.ndarray]:
     """ws [E, L, D], offsets, iterations, pixels left and seconds an edit of a whole batch, compiled before."""
     if not solver.recipe:
         none = np.zeros(len(edits))
         left = np.array([np.linalg.norm(edit.targets_yx - edit.handles_yx, axis=1).max() for edit in edits])
         return {"ws": np.stack([edit.ws for edit in edits]), "iterations": none, "left": left, "seconds": none}
-    requests = solver.requests(model, edits, tables)
+    requests = solver.requests(model, edits, table)
     list(drag_many(model, requests[:1], lanes=LANES))  # the basis, the metric and the programs are made once a model
     began = time.perf_counter()
     batch = drag_many(model, requests, lanes=LANES)
