@@ -12,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from dragspace_jax.critters.channel_tables import channel_table
 from dragspace_jax.errors import DragspaceError
 from dragspace_jax.inputs import label_vector
 from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces import PCA
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.channels import Channels
+from dragspace_jax.spaces.chosen_channels import chosen_channels
 from dragspace_jax.spaces.fit import DEFAULT_SAMPLES, fit_pca
 from dragspace_jax.stylegan2 import Generator
 from dragspace_jax.stylegan2.synthesis import Synthesis
@@ -134,7 +136,7 @@ def channel_offset(
 
 def channel_space(
     model: Generator,
-    channels: Sequence[tuple[str | int, int]],
+    channels: Sequence[tuple[str | int, int]] | str,
     *,
     statistics: StyleStatistics | None = None,
     label: int | None = None,
@@ -143,14 +145,18 @@ def channel_space(
 
     Args:
       model: the generator.
-      channels: (convolution's name or published number, index), each once.
+      channels: (convolution's name or published number, index), each once; or a text as `--channels` takes it: regions
+        of an embedded model, `ear`, or of a table, `channels.csv:ear`.
       statistics: of the model; None: those of its 100,000 samples.
       label: class of these samples, for a model with classes.
 
     Raises:
+      SpaceError: a text that names no channels.
       ChannelError: no channels, one twice, or one that the model has not or that never varies.
     """
     chosen: dict[str, list[int]] = {}
+    if isinstance(channels, str):
+        channels = chosen_channels(channels, channel_table(fingerprint(model)))
     for layer, number in channels:
         name, index = channel_of(model, layer, number)
         if index in chosen.setdefault(name, []):

@@ -12,12 +12,9 @@ import numpy as np
 from dragspace_jax.analysis.region_file import DirectionsError, RegionDirections, read_region_directions
 from dragspace_jax.arrays import UnreadableArrays, holds_array
 from dragspace_jax.biggan import BigGAN
-from dragspace_jax.critters.channel_tables import channel_table
-from dragspace_jax.networks.parameters import fingerprint
 from dragspace_jax.spaces.base import Space, SpaceError, Unmeasured
 from dragspace_jax.spaces.cached import cached_pca
 from dragspace_jax.spaces.channels import Channels
-from dragspace_jax.spaces.chosen_channels import chosen_channels
 from dragspace_jax.spaces.displacement import Displacement
 from dragspace_jax.spaces.layers import LayerSpace
 from dragspace_jax.spaces.option_fields import DEFAULT_COMPONENTS, WHITENED_COMPONENTS, SpaceOptions
@@ -103,8 +100,7 @@ def _of_channels(model: Generator, options: SpaceOptions, label: int | None) -> 
     for field in ("layers", "components", "shared", "basis"):
         if getattr(options, field) is not None:
             raise SpaceError(f"{field} is of no use to `space` channels", field=f"{field} space")
-    chosen = chosen_channels(options.channels, channel_table(fingerprint(model)))
-    return channel_space(model, chosen, label=label)
+    return channel_space(model, options.channels, label=label)
 
 
 def space_name(options: SpaceOptions) -> str:
